@@ -1,0 +1,156 @@
+"""The Context of one checkpoint: its parameters, its neighbours, its network and its data."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import torch
+
+from grokprobe.errors import UsageError
+from grokprobe.interfaces import Parameters, RunCoordinates, Samples, Subject
+from grokprobe.numerics.streams import build_generator
+
+Known = TypeVar("Known")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network whose parameters a checkpoint can be put into."""
+
+    #: The module, in evaluation mode.
+    module: torch.nn.Module
+    #: The network's own parameter names → the checkpoint's.
+    mapping: Mapping[str, str]
+
+    def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
+        """Returns the outputs at ``parameters``, which are named as in the checkpoint."""
+        own = {name: parameters[foreign] for name, foreign in self.mapping.items()}
+        return torch.func.functional_call(self.module, own, (inputs,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the checkpoints of one run share."""
+
+    #: What is known about the run.
+    subject: Subject
+    #: Coordinates of the run.
+    run: RunCoordinates
+    #: Stored epochs of the run, ascending.
+    epochs: tuple[int, ...]
+    #: Loads the parameters of an epoch onto the device.
+    load: Callable[[int], Parameters]
+    #: The network, where one is known.
+    network: Network | None
+    #: The training samples, where the split is known.
+    train: Samples | None
+    #: The test samples, where the split is known and has some.
+    test: Samples | None
+    #: Where to compute.
+    device: torch.device
+
+
+class CheckpointContext:
+    """Implements :class:`grokprobe.interfaces.Context` for a stored checkpoint and one measure."""
+
+    def __init__(self, surroundings: Surroundings, epoch: int, measure: tuple[str, str], options: Any) -> None:
+        """Binds the context; loads nothing.
+
+        Args:
+            surroundings: what the run shares.
+            epoch: a stored epoch.
+            measure: name and version of the measure, which seed its generator.
+            options: its validated options.
+        """
+        self._surroundings = surroundings
+        self._epoch = epoch
+        self._measure = measure
+        self._options = options
+
+    @property
+    def subject(self) -> Subject:
+        """What is known about the run."""
+        return self._surroundings.subject
+
+    @property
+    def run(self) -> RunCoordinates:
+        """Coordinates of the run."""
+        return self._surroundings.run
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the checkpoint."""
+        return self._epoch
+
+    @property
+    def options(self) -> Any:
+        """Validated options of the measure."""
+        return self._options
+
+    @property
+    def device(self) -> torch.device:
+        """Where to compute."""
+        return self._surroundings.device
+
+    @property
+    def parameters(self) -> Parameters:
+        """Parameters of this checkpoint."""
+        return self._load(self._epoch)
+
+    @property
+    def previous(self) -> Parameters | None:
+        """Parameters of the stored checkpoint before this one."""
+        return self._neighbour(-1)
+
+    @property
+    def next(self) -> Parameters | None:
+        """Parameters of the stored checkpoint after this one."""
+        return self._neighbour(+1)
+
+    @property
+    def initial(self) -> Parameters:
+        """Parameters of the first stored checkpoint."""
+        return self._load(self._surroundings.epochs[0])
+
+    @property
+    def final(self) -> Parameters:
+        """Parameters of the last stored checkpoint."""
+        return self._load(self._surroundings.epochs[-1])
+
+    @property
+    def train(self) -> Samples:
+        """The training samples."""
+        return _known(self._surroundings.train, "a training split")
+
+    @property
+    def test(self) -> Samples:
+        """The test samples."""
+        return _known(self._surroundings.test, "a test split")
+
+    def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
+        """Returns the network's outputs at ``parameters``."""
+        return _known(self._surroundings.network, "a model").apply(parameters, inputs)
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A fresh generator seeded by the measure, its options, the run and the epoch."""
+        key = repr((self._measure, self._options, self.run.init_scale, self._epoch))
+        words = hashlib.sha256(key.encode()).digest()[:8]
+        return build_generator(self.run.seed, int.from_bytes(words[:4], "big"), int.from_bytes(words[4:], "big"))
+
+    def _neighbour(self, offset: int) -> Parameters | None:
+        position = self._surroundings.epochs.index(self._epoch) + offset
+        if not 0 <= position < len(self._surroundings.epochs):
+            return None
+        return self._load(self._surroundings.epochs[position])
+
+    def _load(self, epoch: int) -> Parameters:
+        return MappingProxyType(dict(self._surroundings.load(epoch)))
+
+
+def _known(value: Known | None, what: str) -> Known:
+    if value is None:
+        raise UsageError(f"expected {what}, found none: the measure must declare it in `requires`")
+    return value

@@ -1,0 +1,71 @@
+"""Everything grokprobe raises on purpose, in one tree.
+
+A message says what was expected, what was found, where, and what to do; the command line prints it as it is and exits
+with ``exit_code``. Anything outside this tree is a bug.
+"""
+
+from typing import ClassVar
+
+
+class GrokprobeError(Exception):
+    """Root of the tree. ``exit_code`` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(GrokprobeError):
+    """A request that cannot be carried out as given: unknown name, missing directory, two runs on one coordinate."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe that does not validate; the message lists every fault with its path."""
+
+
+class PluginError(UsageError):
+    """A plugin that cannot be loaded, or a name that several plugins claim."""
+
+
+class CheckpointError(GrokprobeError):
+    """A file that could not be read as a checkpoint."""
+
+    exit_code = 4
+
+
+class NotACheckpointError(CheckpointError):
+    """The file is intact but holds no named parameters; it is named, skipped and no failure."""
+
+
+class CorruptCheckpointError(CheckpointError):
+    """The file is truncated or damaged."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """Reading the file would need to execute something in it, or to trust sizes it lies about."""
+
+
+class VariableError(GrokprobeError):
+    """A measured value that contradicts its :class:`~grokprobe.variables.VariableSpec`."""
+
+
+class DivergedError(GrokprobeError):
+    """A training run whose loss is no longer finite."""
+
+    exit_code = 3
+
+
+class StoreError(GrokprobeError):
+    """A results store that is locked, of another format version, or no results store at all."""
+
+    exit_code = 5
+
+
+class StoreWriteError(StoreError):
+    """Writing a result failed (disk full, read-only); what was published before is unchanged."""
+
+    exit_code = 6
+
+
+class GrokprobeWarning(UserWarning):
+    """Something a user should know that stopped nothing: a broken plugin, an assumed seed."""

@@ -1,0 +1,1 @@
+"""Pure functions: tensors in, tensors out. They know no dataset, no files and no context."""

@@ -1,0 +1,32 @@
+"""Samples of a task, and which of them are for training."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """Inputs and targets, one row per sample."""
+
+    #: Shape (num_samples, …).
+    inputs: torch.Tensor
+    #: Shape (num_samples, …).
+    targets: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def at(self, indices: torch.Tensor) -> "Samples":
+        """Returns the samples at ``indices``, in that order."""
+        return Samples(inputs=self.inputs[indices], targets=self.targets[indices])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Which samples of a task's population are for training and which for testing."""
+
+    #: Indices into the population, in training order.
+    train: torch.Tensor
+    #: Indices into the population; empty where there is no test split.
+    test: torch.Tensor
