@@ -1,0 +1,89 @@
+"""A directory tree, or one file, of anybody's checkpoints turned into runs with coordinates."""
+
+from pathlib import Path
+
+from grokprobe.checkpoints.grouping import build_run
+from grokprobe.checkpoints.layout import Layout
+from grokprobe.checkpoints.manifest import MANIFEST_NAME, ManifestChain
+from grokprobe.checkpoints.native_runs import build_native_run, is_native_run
+from grokprobe.checkpoints.runs import Discovery, Run
+from grokprobe.checkpoints.sightings import Findings, Sighting, examine
+from grokprobe.checkpoints.walk import Directory, Tree, natural_key, walk_tree
+from grokprobe.progress import Progress, SilentProgress
+
+
+def discover(
+    root: Path, *, layout: str | None = None, state_dict_key: str = "", progress: Progress | None = None
+) -> Discovery:
+    """Finds every run under ``root`` and reads the header of every checkpoint; values are not kept.
+
+    Order of belief for a coordinate: layout, manifest (``grokprobe.toml``), the file's own fields, its name. A native
+    run says everything itself: layout and manifests do not apply to it. Without a layout a run is a directory, or the
+    directories ``checkpoint-500``, ``step_500``, ``epoch_12`` beside each other.
+
+    Args:
+        root: a directory, or one file.
+        layout: a pattern as :class:`~grokprobe.checkpoints.layout.Layout` reads it.
+        state_dict_key: where in each torch file the state dict is, if it is not to be looked for.
+        progress: hears of every file.
+
+    Returns:
+        The runs, and everything else with the reason. No run at all is no error: the caller decides.
+
+    Raises:
+        UsageError: nothing at ``root``, no files, a bad layout or manifest, two different checkpoints of one epoch.
+    """
+    parsed = Layout.parse(layout) if layout is not None else None
+    tree = walk_tree(Path(root))
+    findings = Findings(skipped=list(tree.irregular), unreadable=list(tree.unreadable))
+    runs: list[Run] = []
+    groups: dict[Path, list[Sighting]] = {}
+    progress = progress or SilentProgress()
+    progress.start("reading checkpoints", sum(len(directory.files) for directory in tree.directories))
+    try:
+        for directory, manifests in _with_manifests(tree):
+            if is_native_run(directory.path):
+                run = build_native_run(directory.path, directory.files, findings)
+                runs.extend([run] if run else [])
+                progress.advance(len(directory.files), str(directory.path))
+                continue
+            for path in directory.files:
+                sighting = _examine(path, parsed, manifests, state_dict_key, findings)
+                if sighting is not None:
+                    groups.setdefault(sighting.run_path, []).append(sighting)
+                progress.advance(1, str(path))
+    finally:
+        progress.finish()
+    for path, sightings in groups.items():
+        run = build_run(path, sightings, state_dict_key, findings)
+        runs.extend([run] if run else [])
+    return _in_order(runs, findings)
+
+
+def _examine(
+    path: Path, layout: Layout | None, manifests: ManifestChain, state_dict_key: str, findings: Findings
+) -> Sighting | None:
+    if path.name == MANIFEST_NAME:
+        return None
+    return examine(path, layout, manifests, state_dict_key, findings)
+
+
+def _with_manifests(tree: Tree) -> list[tuple[Directory, ManifestChain]]:
+    """Pairs each directory with the manifests from itself up to the root, before any checkpoint is read."""
+    chains: dict[Path, ManifestChain] = {}
+    pairs: list[tuple[Directory, ManifestChain]] = []
+    for directory in tree.directories:  # a directory comes after the one it lies in
+        above = chains.get(directory.path.parent, ManifestChain())
+        chains[directory.path] = above.below(directory.path)
+        pairs.append((directory, chains[directory.path]))
+    return pairs
+
+
+def _in_order(runs: list[Run], findings: Findings) -> Discovery:
+    return Discovery(
+        runs=tuple(sorted(runs, key=lambda run: natural_key(run.path))),
+        skipped=tuple(sorted(findings.skipped, key=lambda file: natural_key(file.path))),
+        unreadable=tuple(sorted(findings.unreadable, key=lambda file: natural_key(file.path))),
+        refused=tuple(sorted(findings.refused, key=lambda file: natural_key(file.path))),
+        warnings=tuple(findings.warnings),
+    )
