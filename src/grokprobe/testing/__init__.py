@@ -1,0 +1,27 @@
+"""The conformance kit: checks a Task, Probe, Compressor or GeometryMetric against the laws of its Protocol.
+
+For the tests of a plugin::
+
+    from grokprobe.testing import FixedContext, check_probe
+
+    def test_my_probe_conforms():
+        check_probe(MyProbe(), FixedContext(parameters={"layer.weight": torch.randn(8, 5)}))
+
+A broken law raises :class:`ConformanceError` with the law and what was found.
+"""
+
+from grokprobe.testing.compressors import check_compressor
+from grokprobe.testing.conformance import ConformanceError
+from grokprobe.testing.context import FixedContext
+from grokprobe.testing.metrics import check_metric
+from grokprobe.testing.probes import check_probe
+from grokprobe.testing.tasks import check_task
+
+__all__ = [
+    "ConformanceError",
+    "FixedContext",
+    "check_compressor",
+    "check_metric",
+    "check_probe",
+    "check_task",
+]

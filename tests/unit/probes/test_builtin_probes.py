@@ -1,0 +1,5 @@
+from grokprobe import probes
+
+
+def test_hook_returns_the_builtin_probes():
+    assert [probe.name for probe in probes.grokprobe_probes()] == ["fourier", "weights"]
