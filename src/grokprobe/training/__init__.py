@@ -1,0 +1,1 @@
+"""Training: recipes, schedules, the plain loop, and sweeps that resume."""
