@@ -1,0 +1,249 @@
+"""Binding a run to what measures may need of it: its network, its data, and which of its tensors are weights."""
+
+import functools
+import importlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grokprobe.checkpoints import CheckpointRef, read_checkpoint
+from grokprobe.checkpoints.mapping import map_parameters
+from grokprobe.context import Network, Surroundings
+from grokprobe.errors import UsageError
+from grokprobe.experiments import Experiment, Member
+from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Split, Subject, Task
+from grokprobe.numerics.streams import DATA_STREAM, build_generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRun:
+    """A run with everything needed to build Contexts. Picklable: holds paths and small values."""
+
+    #: What is known before any measure runs.
+    subject: Subject
+    #: Its place.
+    coordinates: RunCoordinates
+    #: Its checkpoints by epoch, ascending.
+    checkpoints: Mapping[int, CheckpointRef]
+    #: ``seed:N``, ``all`` or ``indices:FILE``; None where unknown.
+    split: str | None
+    #: ``MODULE:FACTORY`` of a network of the user's own, else empty.
+    factory: str
+    #: The network's own parameter names → the checkpoint's; None where no network fits.
+    mapping: Mapping[str, str] | None
+    #: Why no network fits; empty where one does.
+    misfit: str
+    #: Key of the state dict inside a checkpoint file; empty to find it.
+    state_dict_key: str
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Its stored epochs, ascending."""
+        return tuple(self.checkpoints)
+
+    @property
+    def identity(self) -> tuple[int, float]:
+        """Its seed and init_scale."""
+        return self.coordinates.seed, self.coordinates.init_scale
+
+    def surroundings(self, device: torch.device, load: Callable[[int], Parameters]) -> Surroundings:
+        """Builds network and data for the Contexts of this run."""
+        samples = _samples(_ByKey(self.subject.task), self.split) if self.subject.task and self.split else None
+        network = None
+        if self.mapping is not None:
+            module = _build_module(self.subject.task, self.factory).to(device).eval()
+            network = Network(module=module, mapping=self.mapping)
+        train, test = (None, None) if samples is None else (_moved(part, device) for part in samples)
+        return Surroundings(
+            subject=self.subject,
+            run=self.coordinates,
+            epochs=self.epochs,
+            load=load,
+            network=network,
+            train=train,
+            test=test if test is not None and len(test) else None,
+            device=device,
+        )
+
+
+def bind_run(
+    experiment: Experiment, member: Member, constant: frozenset[str], settings: Mapping[str, Any], factory: str
+) -> BoundRun:
+    """Decides what is available for a run. Reads no checkpoint.
+
+    Args:
+        experiment: what the run belongs to.
+        member: the run.
+        constant: tensors that are no weights.
+        settings: parsed ``--set`` tables.
+        factory: ``MODULE:FACTORY``, or empty.
+
+    Raises:
+        UsageError: an explicit mapping or factory that does not fit, or a split that cannot be read.
+    """
+    mapping, misfit = _fit_network(experiment, member.run.shapes, constant, (settings, factory))
+    available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.FINAL}
+    if mapping is not None:
+        available.add(Requirement.MODEL)
+    if experiment.task is not None and member.split is not None:
+        split = _split(_ByKey(experiment.task), member.split)
+        available.add(Requirement.TRAIN_SPLIT)
+        if len(split.test):
+            available.add(Requirement.TEST_SPLIT)
+    return BoundRun(
+        subject=Subject(
+            task=experiment.task,
+            shapes=dict(member.run.shapes),
+            constant=constant,
+            available=frozenset(available),
+        ),
+        coordinates=RunCoordinates(seed=member.seed, init_scale=member.init_scale),
+        checkpoints={checkpoint.epoch: checkpoint for checkpoint in member.run.checkpoints},
+        split=member.split,
+        factory=factory,
+        mapping=mapping,
+        misfit=misfit,
+        state_dict_key=str(settings.get("run", {}).get("state_dict", "")),
+    )
+
+
+def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozenset[str]:
+    """Returns the tensors that are equal at the ends of every run of a stranger's experiment: buffers, not weights.
+
+    Runs with a single readable checkpoint say nothing, nor do runs in which everything is equal. A native run
+    holds parameters only.
+    """
+    if experiment.is_native:
+        return frozenset()
+    constant: frozenset[str] | None = None
+    for member in experiment.members:
+        readable = [checkpoint for checkpoint in member.run.checkpoints if not checkpoint.problem]
+        if len(readable) < 2:
+            continue
+        first, last = (
+            read_checkpoint(checkpoint.path, state_dict_key=state_dict_key).parameters
+            for checkpoint in (readable[0], readable[-1])
+        )
+        equal = frozenset(name for name in first if name in last and torch.equal(first[name], last[name]))
+        if equal != frozenset(first):
+            constant = equal if constant is None else constant & equal
+    return constant or frozenset()
+
+
+def _fit_network(
+    experiment: Experiment,
+    shapes: Mapping[str, tuple[int, ...]],
+    constant: frozenset[str],
+    given: tuple[Mapping[str, Any], str],
+) -> tuple[Mapping[str, str] | None, str]:
+    settings, factory = given
+    if experiment.task is None and not factory:
+        return None, "no task and no model is known; give --task or --model"
+    own = _parameter_shapes(_build_module(experiment.task, factory))
+    if factory or experiment.is_native:
+        if own == dict(shapes):
+            return {name: name for name in own}, ""
+        if factory:
+            raise UsageError(
+                f"--model {factory}: its parameters {_listed(own)} are not the checkpoint's {_listed(shapes)}"
+            )
+    explicit = {str(name): str(foreign) for name, foreign in settings.get("task", {}).get("map", {}).items()}
+    weights = {name: shape for name, shape in shapes.items() if name not in constant}
+    try:
+        return map_parameters(weights, own, explicit), ""
+    except UsageError as error:
+        if explicit:
+            raise
+        return None, str(error)
+
+
+def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+
+
+def _parameter_shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
+
+
+def _build_module(task: Task | None, factory: str) -> torch.nn.Module:
+    if not factory:
+        if task is None:
+            raise UsageError("expected a task or --model MODULE:FACTORY, found neither")
+        return task.build_model()
+    module_name, _, attribute = factory.partition(":")
+    try:
+        build = vars(importlib.import_module(module_name))[attribute]
+    except (ImportError, KeyError, ValueError) as error:
+        raise UsageError(
+            f"--model: expected MODULE:FACTORY that can be imported, found {factory!r} ({error})"
+        ) from error
+    return build()
+
+
+class _ByKey:
+    """A task that is equal to another with the same key, so that its data is built once."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.key = (type(task), repr(sorted((name, repr(value)) for name, value in vars(task).items())))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByKey) and self.key == other.key
+
+
+@functools.lru_cache(maxsize=64)
+def _split(by_key: _ByKey, text: str) -> Split:
+    task = by_key.task
+    kind, _, argument = text.partition(":")
+    if kind == "seed" and argument.isdigit():
+        return task.split(build_generator(int(argument), DATA_STREAM))
+    if kind == "all" and not argument:
+        num_samples = len(task.population())
+        return Split(train=torch.arange(num_samples), test=torch.arange(0))
+    if kind == "indices" and argument:
+        return _read_split(Path(argument), len(task.population()))
+    raise UsageError(f"task.split: expected seed:N, all or indices:FILE, found {text!r}")
+
+
+def _read_split(path: Path, num_samples: int) -> Split:
+    try:
+        content = json.loads(path.read_text())
+        train, test = (torch.tensor(content[key], dtype=torch.int64) for key in ("train", "test"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f'task.split: expected JSON {{"train": [indices], "test": [indices]}} at {path}, found {error!r}'
+        ) from error
+    outside = [int(i) for i in torch.cat([train, test]).tolist() if not 0 <= i < num_samples]
+    if outside:
+        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {outside[0]}")
+    return Split(train=train, test=test)
+
+
+@functools.lru_cache(maxsize=4)
+def _samples(task: _ByKey, text: str) -> tuple[Samples, Samples]:
+    split = _split(task, text)
+    population = task.task.population()
+    return population.at(split.train), population.at(split.test)
+
+
+def _moved(samples: Samples, device: torch.device) -> Samples:
+    return Samples(inputs=samples.inputs.to(device), targets=samples.targets.to(device))
+
+
+def unmet(requires: Iterable[Requirement], bound: BoundRun) -> str:
+    """Returns why a run cannot meet ``requires``; empty if it can."""
+    absent = [requirement for requirement in Requirement if requirement in set(requires) - bound.subject.available]
+    reasons = {
+        Requirement.MODEL: f"no model fits: {bound.misfit}",
+        Requirement.TRAIN_SPLIT: "its training split is unknown; say --set task.split=seed:N, all or indices:FILE",
+        Requirement.TEST_SPLIT: "its test split is unknown or empty; say --set task.split=seed:N or indices:FILE",
+        Requirement.OTHER_RUN: "no reference run is given",
+    }
+    return "; ".join(reasons.get(requirement, f"it has no {requirement}") for requirement in absent)

@@ -1,0 +1,62 @@
+"""``grokprobe analyze``."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from grokprobe.analysis import AnalysisReport, AnalysisRequest, carry_out
+from grokprobe.cli.console import Session, session_options
+from grokprobe.executors import SerialExecutor
+
+
+@click.command("analyze")
+@click.argument("checkpoints", type=click.Path(path_type=Path))
+@click.option("--out", default="results.zarr", show_default=True, help="Results store to create or add to.")
+@click.option(
+    "--probes", metavar="A,B", help="Probes by name or label (name@variant); all for all. Default: the cheap."
+)
+@click.option("--task", metavar="NAME|FILE.py:CLASS", help="Task of checkpoints that do not say theirs.")
+@click.option("--model", default="", metavar="MODULE:FACTORY", help="Network that the checkpoints fit.")
+@click.option("--layout", metavar="PATTERN", help="Where coordinates are in the path: 'scale_{init_scale}/{epoch}.pt'.")
+@click.option("--where", multiple=True, metavar="KEY=VALUE", help="Select runs; several must all hold.")
+@click.option("--epochs", metavar="SPEC", help="Select epochs: 0,10-20,500-.")
+@click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Set task.p=23, fourier.basis=fft, …")
+@click.option("--name", metavar="NAME", help="Name of the experiment, if there is one.")
+@click.option("--device", default="auto", show_default=True, help="Where to compute.")
+@click.option("--recompute", is_flag=True, help="Measure everything again.")
+@click.option("--retry-failed", is_flag=True, help="Measure again what failed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done.")
+@session_options
+def command(session: Session, /, probes: str | None, **options: Any) -> int:
+    """Measures CHECKPOINTS, a file or a directory tree, into one labelled dataset.
+
+    Runs of grokprobe train say everything themselves. For others, --layout says where seed, init_scale and epoch
+    are, and --task what was learned. Files that are no checkpoints are named and skipped. Nothing in a file is
+    executed. The same command given again resumes; new checkpoints are added to the dataset.
+    """
+    labels = None if probes is None else [label.strip() for label in probes.split(",") if label.strip()]
+    request = AnalysisRequest(probes=labels, plugins=session.plugins, **options)
+    report = carry_out(request, SerialExecutor(), session.progress())
+    session.say_all("note", list(report.notices))
+    session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in report.skipped])
+    session.say_all("failed", [f"{failure.where}: {failure.reason}" for failure in report.failures])
+    if session.as_json:
+        click.echo(json.dumps(asdict(report), indent=2, default=str))
+    else:
+        _print(report, is_dry=request.dry_run)
+    return report.exit_code
+
+
+def _print(report: AnalysisReport, *, is_dry: bool) -> None:
+    for experiment in report.experiments:
+        click.echo(f"{experiment.name}: {experiment.num_runs} runs, {experiment.num_epochs} epochs")
+        for group, (num_asked, num_new) in experiment.measured.items():
+            click.echo(f"  {group}: {num_asked} results, {num_new} {'to measure' if is_dry else 'measured now'}")
+        for group, reason in experiment.not_applicable.items():
+            click.echo(f"  {group}: does not apply here: {reason}")
+    if not is_dry:
+        click.echo(f"The dataset is {report.results}. Open it in Python:")
+        click.echo(f'  import xarray; tree = xarray.open_datatree("{report.results}", engine="zarr")')

@@ -1,0 +1,136 @@
+"""What every command shares: options, messages on stderr, progress."""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from grokprobe.errors import GrokprobeWarning
+from grokprobe.plugins import PluginSelection
+from grokprobe.progress import Progress, SilentProgress
+
+#: Seconds between two plain progress lines where there is no terminal.
+LINE_SECONDS: Final = 10.0
+#: Lines of one kind shown before the rest is counted; ``-v`` shows all.
+SHOWN_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Options that every command has."""
+
+    #: Which plugins to load.
+    plugins: PluginSelection
+    #: -1 quiet, 0 normal, 1 verbose.
+    verbosity: int
+    #: Machine-readable output.
+    as_json: bool
+
+    def say(self, message: str) -> None:
+        """Prints one line to stderr, unless quiet."""
+        if self.verbosity >= 0:
+            click.echo(message, err=True)
+
+    def say_all(self, label: str, lines: list[str]) -> None:
+        """Prints labelled lines to stderr, the first few unless verbose."""
+        shown = lines if self.verbosity > 0 else lines[:SHOWN_LINES]
+        for line in shown:
+            self.say(f"{label}: {line}")
+        if len(lines) > len(shown):
+            self.say(f"{label}: {len(lines) - len(shown)} more; -v shows them")
+
+    def progress(self) -> Progress:
+        """Returns a progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
+        if self.verbosity < 0:
+            return SilentProgress()
+        console = Console(stderr=True)
+        return BarProgress(console) if console.is_terminal else LineProgress()
+
+
+class BarProgress:
+    """A progress bar on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+
+    def start(self, description: str, total: int) -> None:
+        """Shows the bar."""
+        self._bar.start()
+        self._task = self._bar.add_task(description, total=total, note="")
+
+    def advance(self, num_units: int = 1, note: str = "") -> None:
+        """Moves it."""
+        self._bar.update(self._task, advance=num_units, note=note)
+
+    def finish(self) -> None:
+        """Removes it."""
+        self._bar.remove_task(self._task)
+        self._bar.stop()
+
+
+class LineProgress:
+    """One plain line now and then, for logs."""
+
+    def start(self, description: str, total: int) -> None:
+        """Remembers what begins."""
+        self._description, self._total, self._done = description, total, 0
+        self._shown = time.monotonic()
+
+    def advance(self, num_units: int = 1, note: str = "") -> None:
+        """Prints a line if the last one is old."""
+        self._done += num_units
+        if time.monotonic() - self._shown >= LINE_SECONDS:
+            self._shown = time.monotonic()
+            click.echo(f"{self._description}: {self._done} of {self._total} {note}".rstrip(), err=True)
+
+    def finish(self) -> None:
+        """Says nothing: the command's own last lines do."""
+
+
+def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the shared options to a command and passes them as its first argument, a :class:`Session`."""
+
+    @click.option(
+        "-p", "plugin", multiple=True, metavar="NAME", help="Load a plugin module; -p no:NAME leaves one out."
+    )
+    @click.option("--plugins-dir", type=click.Path(path_type=Path), help="Load every .py file of this directory.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Print every line, however many.")
+    @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+    @click.option("--debug", is_flag=True, help="Show where an error came from.")
+    @click.pass_context
+    def command(ctx: click.Context, /, **options: Any) -> None:
+        warnings.showwarning = _show_warning
+        session = Session(
+            plugins=PluginSelection.from_environment(options.pop("plugin"), options.pop("plugins_dir")),
+            verbosity=options.pop("verbose") - options.pop("quiet"),
+            as_json=options.pop("as_json"),
+        )
+        options.pop("debug")  # read by the group, which handles errors
+        exit_code = function(session, **options)
+        ctx.exit(exit_code or 0)
+
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    return command
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    label = "warning" if issubclass(category, GrokprobeWarning) else category.__name__
+    click.echo(f"{label}: {message}", err=True)

@@ -1,0 +1,119 @@
+"""``grokprobe info``."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from grokprobe.checkpoints import Discovery, Run, discover, read_checkpoint
+from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.table import print_table
+from grokprobe.errors import UsageError
+from grokprobe.experiments import flatten
+from grokprobe.overview import ExperimentOverview, describe_results
+
+
+@click.command("info")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--layout", metavar="PATTERN", help="Where coordinates are in the path, as for analyze.")
+@session_options
+def command(session: Session, /, path: Path, layout: str | None) -> int:
+    """Says what is at PATH: a directory tree of checkpoints, one file, or a results store."""
+    if not path.exists():
+        raise UsageError(f"expected a directory, a checkpoint or a results store, found nothing at {path}")
+    if (path / "zarr.json").exists():
+        return _results(session, path)
+    if path.is_file():
+        return _file(session, path)
+    return _tree(session, discover(path, layout=layout, progress=session.progress()))
+
+
+def _results(session: Session, path: Path) -> int:
+    overviews = describe_results(path)
+    if session.as_json:
+        rows = [
+            {
+                **asdict(overview),
+                "rows": [{"seed": s, "init_scale": g, "values": v} for (s, g), v in overview.rows.items()],
+            }
+            for overview in overviews
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return 0
+    for overview in overviews:
+        click.echo(overview.name)
+        _print_groups(overview)
+        if overview.rows:
+            click.echo("")
+            header = ("seed", "init_scale", *overview.columns)
+            print_table(header, [(str(s), f"{g:g}", *map(_number, v)) for (s, g), v in overview.rows.items()])
+        click.echo("")
+    click.echo(f'Open it in Python: import xarray; tree = xarray.open_datatree("{path}", engine="zarr")')
+    return 0
+
+
+def _print_groups(overview: ExperimentOverview) -> None:
+    for group in overview.groups:
+        seeds, scales, epochs = group.shape
+        counts = ", ".join(f"{count} {kind}" for kind, count in group.counts.items())
+        name = group.path.removeprefix(f"{overview.name}/")
+        click.echo(f"  {name}: {seeds} seeds x {scales} init_scales x {epochs} epochs: {counts}")
+
+
+def _file(session: Session, path: Path) -> int:
+    content = read_checkpoint(path)
+    shapes = {name: list(tensor.shape) for name, tensor in content.parameters.items()}
+    if session.as_json:
+        record = {"format": content.format, "wrapper": content.wrapper, "epoch": content.epoch, "step": content.step}
+        click.echo(json.dumps({**record, "parameters": shapes}, indent=2))
+        return 0
+    where = f' under "{content.wrapper}"' if content.wrapper else ""
+    click.echo(f"{path}: {content.format}, {len(shapes)} parameters{where}, epoch {_known(content.epoch)}")
+    print_table(
+        ("parameter", "shape", "type"),
+        [(name, str(shapes[name]), str(tensor.dtype)) for name, tensor in content.parameters.items()],
+    )
+    return 0
+
+
+def _tree(session: Session, discovery: Discovery) -> int:
+    failed = (*discovery.refused, *discovery.unreadable)
+    if session.as_json:
+        click.echo(json.dumps(asdict(discovery), indent=2, default=str))
+    else:
+        print_table(
+            ("run", "seed", "init_scale", "epochs", "checkpoints", "parameters"),
+            [_run_row(run) for run in discovery.runs],
+        )
+    problems = [
+        f"{checkpoint.path}: {checkpoint.problem}"
+        for run in discovery.runs
+        for checkpoint in run.checkpoints
+        if checkpoint.problem
+    ]
+    session.say_all("note", list(discovery.warnings))
+    session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in discovery.skipped])
+    session.say_all("failed", [*problems, *(f"{file.path}: {file.reason}" for file in failed)])
+    if not discovery.runs:
+        return 4 if failed else 2
+    return 3 if failed or problems else 0
+
+
+def _run_row(run: Run) -> Sequence[str]:
+    epochs = [checkpoint.epoch for checkpoint in run.checkpoints]
+    span = f"{epochs[0]} … {epochs[-1]} {run.epoch_units}" if len(epochs) > 1 else f"{epochs[0]} {run.epoch_units}"
+    parameters = " ".join(f"{key.partition('.')[2]}={value}" for key, value in flatten(run.parameters).items())
+    return (str(run.path), _known(run.seed), _known(run.init_scale), span, str(len(epochs)), parameters)
+
+
+def _known(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g}"
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "undefined"
+    return f"{value:g}" if value == int(value) else f"{value:.3f}"

@@ -1,0 +1,50 @@
+"""``grokprobe plugins``."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.table import print_table
+from grokprobe.plugins import KINDS, Plugins, load_plugins
+
+
+@click.command("plugins")
+@session_options
+def command(session: Session, /) -> int:
+    """Lists every task and measure with the distribution it comes from, and every plugin that could not be used."""
+    plugins = load_plugins(session.plugins)
+    if session.as_json:
+        click.echo(json.dumps(_as_json(plugins), indent=2))
+        return 0
+    rows = [
+        (KINDS[entry.kind][2], entry.name, entry.item.version, _origin(entry.plugin), entry.plugin.name)
+        for entry in plugins.provided
+    ]
+    print_table(("kind", "name", "version", "from", "plugin"), rows)
+    for plugin in plugins.loaded:
+        if plugin.error:
+            click.echo(f"not used: {plugin.name} of {_origin(plugin)}: {plugin.error}")
+    return 0
+
+
+def _origin(plugin: Any) -> str:
+    return f"{plugin.distribution} {plugin.version}".rstrip()
+
+
+def _as_json(plugins: Plugins) -> dict[str, Any]:
+    return {
+        "plugins": [asdict(plugin) for plugin in plugins.loaded],
+        "provided": [
+            {
+                "kind": KINDS[entry.kind][2],
+                "name": entry.name,
+                "version": entry.item.version,
+                "plugin": entry.plugin.name,
+                "distribution": entry.plugin.distribution,
+            }
+            for entry in plugins.provided
+        ],
+    }

@@ -1,0 +1,128 @@
+"""The plan of one experiment: its runs bound, its measures applied, and what is left to do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grokprobe import names
+from grokprobe.binding import BoundRun, bind_run, find_constant_tensors
+from grokprobe.experiments import Experiment
+from grokprobe.planning import (
+    Applications,
+    PlannedMeasure,
+    find_applications,
+    find_wanted,
+    input_digest,
+)
+from grokprobe.probes.history import EvaluatedHistory, HistoryOptions
+from grokprobe.store import Coordinate, Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSettings:
+    """What a plan depends on beyond experiment and measures."""
+
+    #: Parsed ``--set`` tables.
+    settings: Mapping[str, Mapping[str, Any]]
+    #: ``MODULE:FACTORY`` of the user's own network, or empty.
+    factory: str
+    #: Whether an epoch is asked for.
+    is_wanted: Callable[[int], bool]
+    #: Measure again what failed.
+    retry_failed: bool
+    #: Measure everything again.
+    recompute: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentPlan:
+    """Everything decided before the first checkpoint is measured."""
+
+    #: The experiment.
+    experiment: Experiment
+    #: Its runs, in the order of its members.
+    runs: tuple[BoundRun, ...]
+    #: Digest of a file by its path.
+    file_digest: Callable[[Path], str]
+    #: Measures that apply to at least one run, by group.
+    measures: Mapping[str, PlannedMeasure]
+    #: Which measures apply where.
+    applications: Applications
+    #: Coordinate → digest of its inputs, for everything asked for.
+    wanted: Mapping[Coordinate, str]
+    #: What is not there yet.
+    todo: frozenset[Coordinate]
+    #: The ledger as it was found.
+    entries: Mapping[Coordinate, Entry]
+    #: Tensors that are no weights.
+    constant: frozenset[str]
+    #: Whether a group measured otherwise is replaced.
+    recompute: bool
+
+    def group(self, measure_group: str) -> str:
+        """Returns the path of a measure's group in the store."""
+        return f"{self.experiment.name}/{measure_group}"
+
+
+def plan_experiment(
+    experiment: Experiment,
+    measures: tuple[PlannedMeasure, ...],
+    stored: tuple[Mapping[str, Any], Mapping[Coordinate, Entry]],
+    file_digest: Callable[[Path], str],
+    given: PlanSettings,
+) -> ExperimentPlan:
+    """Decides what to do for one experiment; writes nothing.
+
+    Args:
+        experiment: the runs.
+        measures: what is asked for.
+        stored: attributes of the experiment in the store (empty if it is new), and the ledger.
+        file_digest: digest of a file by its path.
+        given: the rest.
+    """
+    attributes, entries = stored
+    state_dict_key = str(given.settings.get("run", {}).get("state_dict", ""))
+    if "constant" in attributes:  # decided once, so that a store that grows keeps its layers
+        constant = frozenset(attributes["constant"])
+    else:
+        constant = find_constant_tensors(experiment, state_dict_key)
+    runs = tuple(bind_run(experiment, member, constant, given.settings, given.factory) for member in experiment.members)
+    if not experiment.is_native:
+        measures = (*measures, _evaluated_history())
+    applications = find_applications(measures, list(runs))
+    applying = {measure.group: measure for measure in measures if measure.group in applications.runs}
+    wanted = {
+        Coordinate(f"{experiment.name}/{group}", run.coordinates.seed, run.coordinates.init_scale, epoch): input_digest(
+            measure, run, place, file_digest
+        )
+        for group, measure in applying.items()
+        for position, run in enumerate(runs)
+        if position in applications.runs[group]
+        for place, epoch in enumerate(run.epochs)
+        if given.is_wanted(epoch)
+    }
+    todo = find_wanted(entries, wanted, retry_failed=given.retry_failed, recompute=given.recompute)
+    return ExperimentPlan(
+        experiment=experiment,
+        runs=runs,
+        file_digest=file_digest,
+        measures=applying,
+        applications=applications,
+        wanted=wanted,
+        todo=frozenset(todo),
+        entries=entries,
+        constant=constant,
+        recompute=given.recompute,
+    )
+
+
+def _evaluated_history() -> PlannedMeasure:
+    probe, options = EvaluatedHistory(), HistoryOptions()
+    return PlannedMeasure(
+        group=names.HISTORY,
+        probe=probe,
+        options=options,
+        specs=probe.variables(options),
+        distribution=("grokprobe", ""),
+    )

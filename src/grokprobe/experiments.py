@@ -1,0 +1,287 @@
+"""Experiments: the runs that differ only in seed, init_scale and epoch.
+
+An experiment is identified by the digest of its full parameter set; its name is for people.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from grokprobe.checkpoints import Run
+from grokprobe.errors import UsageError
+from grokprobe.interfaces import Task
+
+TASK: Final = "task"
+MODEL: Final = "model"
+OPTIMIZER: Final = "optimizer"
+RUN: Final = "run"
+#: Keys of ``--set task.…`` that are no parameters of the task.
+TASK_DIRECTIVES: Final = ("split", "map")
+
+Tables = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A run at its place in an experiment."""
+
+    #: The run as found.
+    run: Run
+    #: Its seed.
+    seed: int
+    #: Its initialisation scale.
+    init_scale: float
+    #: ``seed:N``, ``all`` or ``indices:FILE``; None where the split is unknown.
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """Runs side by side over ``(seed, init_scale, epoch)``."""
+
+    #: Name of its group in the store.
+    name: str
+    #: SHA-256 of its parameter set.
+    digest: str
+    #: The parameter set: tables ``task``, ``model``, ``optimizer``, ``run``.
+    parameters: Tables
+    #: The task bound to its parameters, or None.
+    task: Task | None
+    #: ``epochs`` or ``steps``.
+    epoch_units: str
+    #: The runs, by seed and init_scale.
+    members: tuple[Member, ...]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether every run was written by ``grokprobe train``."""
+        return all(member.run.is_native for member in self.members)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """How to tell which experiment a run belongs to."""
+
+    #: Finds a Task class by name.
+    find_task: Callable[[str], type[Task]]
+    #: Task given for checkpoints that do not say theirs.
+    task_name: str | None
+    #: Parsed ``--set`` tables.
+    settings: Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identity:
+    digest: str
+    name: str
+    parameters: Tables
+    task: Task | None
+    epoch_units: str
+
+
+def group_runs(
+    runs: Iterable[Run], identification: Identification, held_names: Mapping[str, str]
+) -> tuple[list[Experiment], list[str]]:
+    """Sorts runs into experiments; returns them with what a user should know.
+
+    Args:
+        runs: as discovered.
+        identification: task and settings.
+        held_names: names that are taken already → digest of the experiment that holds them.
+
+    Raises:
+        UsageError: invalid task parameters, or two runs on one (seed, init_scale, epoch).
+    """
+    identities: dict[str, _Identity] = {}
+    members: dict[str, list[Run]] = {}
+    notices: list[str] = []
+    for run in runs:
+        identity, remarks = _identify(run, identification)
+        notices.extend(remarks)
+        identities.setdefault(identity.digest, identity)
+        members.setdefault(identity.digest, []).append(run)
+    experiments = []
+    taken = dict(held_names)
+    for digest, identity in identities.items():
+        name = _unique_name(identity, taken)
+        taken[name] = digest
+        placed, remarks = _place(name, members[digest], identification.settings)
+        notices.extend(remarks)
+        experiments.append(
+            Experiment(
+                name=name,
+                digest=digest,
+                parameters=identity.parameters,
+                task=identity.task,
+                epoch_units=identity.epoch_units,
+                members=placed,
+            )
+        )
+    return experiments, list(dict.fromkeys(notices))
+
+
+def rename(experiments: list[Experiment], name: str) -> list[Experiment]:
+    """Gives the one experiment another name.
+
+    Raises:
+        UsageError: there are several.
+    """
+    if len(experiments) != 1:
+        found = ", ".join(experiment.name for experiment in experiments)
+        raise UsageError(f"--name: expected one experiment, found {len(experiments)} ({found}); select with --where")
+    return [replace(experiments[0], name=_safe(name))]
+
+
+def experiment_name(recipe: str | None, task_class: type[Task] | None, parameters: Tables) -> str:
+    """Returns the name people see.
+
+    The recipe's with ``/`` as ``-``; else the task's plus, sorted, each parameter that differs from the task's default
+    recipe. It depends on these parameters alone, so it never changes when other runs are added.
+    """
+    if recipe is not None:
+        return _safe(recipe.replace("/", "-"))
+    default = flatten(default_parameters(task_class)) if task_class is not None else {}
+    given = flatten(parameters)
+    differing = sorted(
+        f"{key.partition('.')[2]}={value}"
+        for key, value in given.items()
+        if key != f"{TASK}.name" and (key not in default or default[key] != value)
+    )
+    base = str(given.get(f"{TASK}.name", "checkpoints"))
+    return _safe("-".join([base, *differing]))
+
+
+def default_parameters(task_class: type[Task]) -> dict[str, dict[str, Any]]:
+    """Returns task, model and optimizer tables of the task's default recipe, every default filled in."""
+    recipe = tomllib.loads(task_class.recipes[task_class.default_recipe])
+    own = {key: value for key, value in recipe.get(TASK, {}).items() if key != "name"}
+    return {
+        TASK: {"name": task_class.name, **_validated(task_class.task_options, own, TASK).model_dump()},
+        MODEL: _validated(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(),
+        OPTIMIZER: dict(recipe.get(OPTIMIZER, {})),
+    }
+
+
+def flatten(tables: Tables) -> dict[str, Any]:
+    """Returns nested tables as one table of dotted keys."""
+    return {f"{table}.{key}": value for table, content in tables.items() for key, value in content.items()}
+
+
+def _identify(run: Run, identification: Identification) -> tuple[_Identity, list[str]]:
+    tables = {name: dict(content) for name, content in run.parameters.items()}
+    task_name = tables.get(TASK, {}).get("name", identification.task_name)
+    task_class, notices = None, []
+    if task_name is not None:
+        try:
+            task_class = identification.find_task(task_name)
+        except UsageError as error:
+            if not run.is_native:
+                raise
+            notices.append(f"{run.path}: {error}; measures that need the task do not apply")
+    if not run.is_native:
+        notices.extend(_apply_settings(run, tables, identification.settings, task_class))
+    task = _bind(task_class, tables) if task_class is not None else None
+    shapes = {} if run.is_native else {name: list(shape) for name, shape in run.shapes.items()}
+    key = json.dumps([tables, shapes, run.epoch_units], sort_keys=True, default=str)
+    identity = _Identity(
+        digest=hashlib.sha256(key.encode()).hexdigest(),
+        name=experiment_name(run.recipe, task_class, tables),
+        parameters=tables,
+        task=task,
+        epoch_units=run.epoch_units,
+    )
+    return identity, notices
+
+
+def _apply_settings(
+    run: Run, tables: dict[str, dict[str, Any]], settings: Tables, task_class: type[Task] | None
+) -> list[str]:
+    """Completes the tables of a stranger's run in place; returns remarks about contradictions."""
+    remarks = []
+    if task_class is not None:
+        tables.setdefault(TASK, {})["name"] = task_class.name
+        homes = {
+            **dict.fromkeys(default_parameters(task_class)[OPTIMIZER], OPTIMIZER),
+            **dict.fromkeys(task_class.model_options.model_fields, MODEL),
+            **dict.fromkeys(task_class.task_options.model_fields, TASK),
+        }
+        for key in [key for key in tables.get(RUN, {}) if key in homes]:
+            tables.setdefault(homes[key], {})[key] = tables[RUN].pop(key)
+    for table in (TASK, MODEL):
+        for key, value in settings.get(table, {}).items():
+            if table == TASK and key in TASK_DIRECTIVES:
+                continue
+            if tables.get(table, {}).get(key, value) != value:
+                remarks.append(f"{run.path} says {key}={tables[table][key]}; --set {table}.{key}={value} is used")
+            tables.setdefault(table, {})[key] = value
+    return remarks
+
+
+def _bind(task_class: type[Task], tables: dict[str, dict[str, Any]]) -> Task:
+    defaults = default_parameters(task_class)
+    own = {key: value for key, value in {**defaults[TASK], **tables[TASK]}.items() if key != "name"}
+    options = _validated(task_class.task_options, own, TASK)
+    tables[TASK] = {"name": task_class.name, **options.model_dump()}
+    model = _validated(task_class.model_options, {**defaults[MODEL], **tables.get(MODEL, {})}, MODEL)
+    return task_class(options, model)
+
+
+def _validated(model: type[BaseModel], values: Mapping[str, Any], table: str) -> BaseModel:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{table}.{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r}"
+            for fault in error.errors()
+        )
+        raise UsageError(f"{faults}; known: {', '.join(f'{table}.{key}' for key in model.model_fields)}") from error
+
+
+def _unique_name(identity: _Identity, taken: Mapping[str, str]) -> str:
+    for name, digest in taken.items():
+        if digest == identity.digest:
+            return name
+    return identity.name if identity.name not in taken else f"{identity.name}-{identity.digest[:6]}"
+
+
+def _place(name: str, runs: list[Run], settings: Tables) -> tuple[tuple[Member, ...], list[str]]:
+    given = settings.get(RUN, {})
+    split = settings.get(TASK, {}).get("split")
+    notices, members, numbers = [], [], {}
+    for run in runs:
+        init_scale = given.get("init_scale", run.init_scale)
+        if init_scale is None:
+            notices.append(f"{name}: init_scale is not known and taken as 1.0; say it with --set run.init_scale=…")
+            init_scale = 1.0
+        seed = given.get("seed", run.seed)
+        if seed is None:
+            seed = next(numbers.setdefault(float(init_scale), itertools.count()))
+        own_split = run.split if run.is_native or split is None else str(split)
+        members.append(Member(run=run, seed=int(seed), init_scale=float(init_scale), split=own_split))
+    if any(next(counter) > 1 for counter in numbers.values()):
+        notices.append(f"{name}: no seed is known, so runs are numbered in order of their path; say it in --layout")
+    _refuse_collisions(name, members)
+    return tuple(sorted(members, key=lambda member: (member.seed, member.init_scale))), notices
+
+
+def _refuse_collisions(name: str, members: list[Member]) -> None:
+    holders: dict[tuple[int, float, int], Run] = {}
+    for member in members:
+        for checkpoint in member.run.checkpoints:
+            other = holders.setdefault((member.seed, member.init_scale, checkpoint.epoch), member.run)
+            if other is not member.run:
+                raise UsageError(
+                    f"{name}: two runs on seed {member.seed}, init_scale {member.init_scale:g}, epoch"
+                    f" {checkpoint.epoch}: {other.path} and {member.run.path}; tell them apart by fields of --layout"
+                )
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=+@-]", "_", name)

@@ -1,0 +1,289 @@
+"""One group of the store: arrays over ``(seed, init_scale, epoch, …)`` that grow and are written a work cell at a time.
+
+A work cell is one run and one aligned block of epochs; it is exactly one chunk of every array, so a writer writes whole
+chunks only and no two writers share a file. Positions along a dimension are given out once and never move: new
+coordinate values are appended, readers sort.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import zarr
+from numpy.dtypes import StringDType
+from zarr.codecs import ZstdCodec
+from zarr.core.metadata import ArrayV3Metadata
+
+from grokprobe import names
+from grokprobe.errors import StoreError
+from grokprobe.status import Status
+from grokprobe.variables import Coordinate, VariableSpec
+
+#: Marks a position of a leading coordinate whose value a killed process did not get to write.
+UNASSIGNED: Final = np.iinfo(np.int64).min
+#: Leading coordinates fit one chunk, so that writing them is one atomic rename.
+COORDINATE_CHUNK: Final = 65536
+LEADING_DTYPES: Final = {names.SEED: "int64", names.INIT_SCALE: "float64", names.EPOCH: "int64"}
+DESCRIPTIONS: Final = {
+    names.SEED: "seed of data, initialisation and order",
+    names.INIT_SCALE: "factor on every initial parameter",
+    names.EPOCH: "completed epochs or steps; 0 is the initialisation",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The result at one epoch of one run."""
+
+    #: One array per variable; empty where nothing was measured.
+    values: Mapping[str, np.ndarray]
+    #: What happened.
+    status: Status
+    #: Digest of the checkpoint's file.
+    checkpoint_digest: str = ""
+
+
+class Cube:
+    """A zarr group whose arrays share the leading dimensions."""
+
+    def __init__(self, root: Path, path: str, *, leading: tuple[str, ...] = names.LEADING_DIMS, block: int) -> None:
+        """Binds the group ``path`` of the store at ``root``; touches no file.
+
+        Args:
+            root: the store.
+            path: the group.
+            leading: leading dimensions in stored order.
+            block: epochs per chunk.
+        """
+        self.path = path
+        self._root = root
+        self._leading = leading
+        self._block = block
+        self._arrays: dict[str, zarr.Array] = {}
+        self._positions: dict[str, dict[Any, int]] = {}
+        self._labels: dict[str, np.ndarray] = {}
+
+    @property
+    def exists(self) -> bool:
+        """Whether the group is in the store, published or not."""
+        return (self._root / self.path / "zarr.json").exists()
+
+    def create(self, attributes: Mapping[str, Any], epoch_units: str) -> None:
+        """Creates the group with its leading coordinates, empty, unless it exists.
+
+        Args:
+            attributes: of the group.
+            epoch_units: ``epochs`` or ``steps``; unused without epochs.
+        """
+        if not self.exists:
+            zarr.create_group(self._root, path=self.path, attributes=dict(attributes))
+        for dim in self._leading:
+            fill = np.nan if dim == names.INIT_SCALE else UNASSIGNED
+            notes = {"description": DESCRIPTIONS[dim], "units": epoch_units if dim == names.EPOCH else "1"}
+            self._create(dim, (0,), (COORDINATE_CHUNK,), (dim,), (LEADING_DTYPES[dim], fill, notes))
+        self._create_leading(names.STATUS, "uint8", int(Status.MISSING), _status_attributes())
+        if names.EPOCH in self._leading:
+            notes = {"description": "SHA-256 of the checkpoint's file"}
+            self._create_leading(names.CHECKPOINT_DIGEST, "string", "", notes)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the group."""
+        return dict(zarr.open_group(self._root, path=self.path, mode="r").attrs)
+
+    def positions(self, dim: str) -> dict[Any, int]:
+        """Returns the position of every value along a leading dimension."""
+        if dim not in self._positions:
+            values = np.asarray(self._array(dim)[:])
+            assigned = ~np.isnan(values) if values.dtype.kind == "f" else values != UNASSIGNED
+            self._positions[dim] = {value: i for i, value in enumerate(values.tolist()) if assigned[i]}
+        return self._positions[dim]
+
+    def grow(self, coordinates: Mapping[str, Sequence[Any]]) -> None:
+        """Appends the values that are new, as ordered, and resizes every array to fit. Can be repeated after a kill."""
+        for dim in self._leading:
+            known = self.positions(dim)
+            wanted = list(dict.fromkeys([*known, *coordinates[dim]]))
+            array = self._array(dim)
+            if len(wanted) != array.shape[0]:
+                array.resize((len(wanted),))
+            if len(wanted) != len(known):
+                array[:] = np.array(wanted, dtype=array.dtype)
+                del self._positions[dim]
+        lengths = tuple(len(self.positions(dim)) for dim in self._leading)
+        for name in self._member_names():
+            array = self._array(name)
+            shape = lengths + array.shape[len(lengths) :]
+            if _dims(array)[: len(lengths)] == self._leading and array.shape != shape:
+                array.resize(shape)
+
+    def create_variables(self, specs: Sequence[VariableSpec], coordinates: Mapping[str, Coordinate]) -> None:
+        """Creates the measure's own coordinates and variables, unless they exist."""
+        sizes = {coordinate.dim: len(coordinate.values) for coordinate in coordinates.values()}
+        for name, coordinate in coordinates.items():
+            values = _storable(coordinate.values)
+            notes = {"units": coordinate.units, "description": coordinate.description}
+            kind = "string" if isinstance(values.dtype, StringDType) else values.dtype.name
+            shape = values.shape
+            fill = {"string": "", "float64": np.nan}.get(kind, 0)
+            self._create(name, shape, (max(1, shape[0]),), (coordinate.dim,), (kind, fill, notes))
+            self._array(name)[:] = values
+        for spec in specs:
+            labels = sorted(name for name, other in coordinates.items() if other.dim in spec.dims and name != other.dim)
+            notes = {**spec.attributes(), "coordinates": " ".join(labels)}  # CF: labels that are no index
+            extra = tuple(sizes[dim] for dim in spec.dims)
+            fill = 0 if spec.dtype == "int64" else np.nan
+            self._create_leading(spec.name, spec.dtype, fill, notes, extra=extra, extra_dims=spec.dims)
+
+    def has_variables(self, specs: Sequence[VariableSpec]) -> bool:
+        """Whether every variable of ``specs`` is there."""
+        return {spec.name for spec in specs} <= set(self._member_names())
+
+    def check_coordinates(self, coordinates: Mapping[str, Coordinate]) -> None:
+        """Raises unless ``coordinates`` are those the variables were created with.
+
+        Raises:
+            StoreError: they differ.
+        """
+        for name, coordinate in coordinates.items():
+            if name not in self._labels:
+                self._labels[name] = np.asarray(self._array(name)[:])
+            stored, found = self._labels[name], _storable(coordinate.values)
+            if stored.shape != found.shape or not np.array_equal(stored, found):
+                raise StoreError(
+                    f"{self.path}: coordinate {name!r} of this checkpoint differs from the store's"
+                    f" ({len(found)} labels here, {len(stored)} there); is it another network?"
+                )
+
+    def blocks(self, epochs: Sequence[int]) -> dict[int, list[int]]:
+        """Returns the epochs of each work cell, in stored order."""
+        positions = self.positions(names.EPOCH)
+        cells: dict[int, list[int]] = {}
+        for epoch in sorted(epochs, key=positions.__getitem__):
+            cells.setdefault(positions[epoch] // self._block, []).append(epoch)
+        return cells
+
+    def write(self, run: tuple[int, float], rows: Mapping[int, Row], kept: frozenset[int]) -> None:
+        """Writes the rows of one run that lie in one work cell.
+
+        Epochs of the cell that are in neither ``rows`` nor ``kept`` become missing. ``status`` is written last.
+        """
+        positions = self.positions(names.EPOCH)
+        (start,) = {positions[epoch] // self._block * self._block for epoch in rows}
+        cell = {
+            position - start: epoch for epoch, position in positions.items() if start <= position < start + self._block
+        }
+        where = (
+            self.positions(names.SEED)[run[0]],
+            self.positions(names.INIT_SCALE)[run[1]],
+            slice(start, start + len(cell)),
+        )
+        measured = sorted({name for row in rows.values() for name in row.values})
+        unmeasured = set(self._variable_names()) - set(measured)
+        for name in [*measured, *sorted(unmeasured)]:
+            self._write_cell(
+                name, where, cell, {e: row.values[name] for e, row in rows.items() if name in row.values}, kept
+            )
+        digests = {epoch: np.array(row.checkpoint_digest, StringDType()) for epoch, row in rows.items()}
+        self._write_cell(names.CHECKPOINT_DIGEST, where, cell, digests, kept)
+        self._write_cell(names.STATUS, where, cell, {e: np.uint8(row.status) for e, row in rows.items()}, kept)
+
+    def write_run(self, run: tuple[int, float], values: Mapping[str, np.ndarray]) -> None:
+        """Writes one value per variable for a whole run, in a group without epochs."""
+        where = (self.positions(names.SEED)[run[0]], self.positions(names.INIT_SCALE)[run[1]])
+        for name, value in values.items():
+            self._array(name)[where] = value
+        self._array(names.STATUS)[where] = int(Status.OK)
+
+    def _write_cell(
+        self,
+        name: str,
+        where: tuple[int, int, slice],
+        cell: Mapping[int, int],
+        values: Mapping[int, Any],
+        kept: frozenset[int],
+    ) -> None:
+        array = self._array(name)
+        content = np.asarray(array[where])
+        for position, epoch in cell.items():
+            if epoch in values:
+                content[position] = values[epoch]
+            elif epoch not in kept:
+                content[position] = array.metadata.fill_value
+        array[where] = content
+
+    def _variable_names(self) -> list[str]:
+        own = {*self._leading, names.STATUS, names.CHECKPOINT_DIGEST}
+        return [
+            name
+            for name in self._member_names()
+            if name not in own and _dims(self._array(name))[:1] == self._leading[:1]
+        ]
+
+    def _member_names(self) -> list[str]:
+        directory = self._root / self.path
+        return sorted(entry.name for entry in directory.iterdir() if (entry / "zarr.json").exists())
+
+    def _array(self, name: str) -> zarr.Array:
+        if name not in self._arrays:
+            array = zarr.open_array(self._root, path=f"{self.path}/{name}", mode="r+")
+            self._arrays[name] = array.with_config({"write_empty_chunks": True})
+        return self._arrays[name]
+
+    def _create_leading(
+        self,
+        name: str,
+        dtype: str,
+        fill: Any,
+        notes: Mapping[str, Any],
+        *,
+        extra: tuple[int, ...] = (),
+        extra_dims: tuple[str, ...] = (),
+    ) -> None:
+        lengths = tuple(len(self.positions(dim)) for dim in self._leading)
+        chunks = tuple(self._block if dim == names.EPOCH else 1 for dim in self._leading)
+        whole = tuple(max(1, length) for length in extra)
+        self._create(name, lengths + extra, chunks + whole, self._leading + extra_dims, (dtype, fill, notes))
+
+    def _create(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        chunks: tuple[int, ...],
+        dims: tuple[str, ...],
+        content: tuple[str, Any, Mapping[str, Any]],
+    ) -> None:
+        if (self._root / self.path / name / "zarr.json").exists():
+            return
+        dtype, fill, notes = content
+        zarr.create_array(
+            self._root,
+            name=f"{self.path}/{name}",
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            fill_value=fill,
+            compressors=[ZstdCodec(level=1, checksum=True)],
+            dimension_names=dims,
+            attributes={key: value for key, value in notes.items() if value != ""},
+            config={"write_empty_chunks": True},
+        )
+
+
+def _dims(array: zarr.Array) -> tuple[str | None, ...]:
+    return cast("ArrayV3Metadata", array.metadata).dimension_names or ()
+
+
+def _storable(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values)
+    return values.astype(StringDType()) if values.dtype.kind in "UOT" else values
+
+
+def _status_attributes() -> dict[str, Any]:
+    return {
+        "description": "what happened at this coordinate; values of other variables count only where it is ok",
+        "flag_values": [int(status) for status in Status],
+        "flag_meanings": " ".join(status.name.lower() for status in Status),
+    }
