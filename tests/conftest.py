@@ -1,0 +1,27 @@
+"""What every test shares."""
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+from skip_reasons import pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "shared_data"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+torch.set_num_threads(1)  # the test processes share the cores
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real checkpoints beside the repository, where there are some."""
+    directory = ROOT.parent / "shared" / "data"
+    if not directory.is_dir():
+        pytest.skip("no shared data")
+    return directory
