@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The modules and packages of grokprobe; a line imports only from lines above it and from itself.
 LAYERS = (
     ("errors", "names", "status", "version", "devices"),
-    ("variables", "progress", "settings", "requirements", "samples", "history"),
+    ("variables", "progress", "settings", "requirements", "samples", "history", "faults"),
     ("numerics",),
     ("checkpoints",),
     ("interfaces", "context", "hookspecs", "plugins", "executors", "evaluation"),

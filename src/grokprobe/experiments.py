@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
-
 from grokprobe.checkpoints import Run
 from grokprobe.errors import UsageError
+from grokprobe.faults import validate_options
 from grokprobe.interfaces import Task
 
 TASK: Final = "task"
@@ -163,8 +162,8 @@ def default_parameters(task_class: type[Task]) -> dict[str, dict[str, Any]]:
     recipe = tomllib.loads(task_class.recipes[task_class.default_recipe])
     own = {key: value for key, value in recipe.get(TASK, {}).items() if key != "name"}
     return {
-        TASK: {"name": task_class.name, **_validated(task_class.task_options, own, TASK).model_dump()},
-        MODEL: _validated(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(),
+        TASK: {"name": task_class.name, **validate_options(task_class.task_options, own, TASK).model_dump()},
+        MODEL: validate_options(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(),
         OPTIMIZER: dict(recipe.get(OPTIMIZER, {})),
     }
 
@@ -227,21 +226,10 @@ def _apply_settings(
 def _bind(task_class: type[Task], tables: dict[str, dict[str, Any]]) -> Task:
     defaults = default_parameters(task_class)
     own = {key: value for key, value in {**defaults[TASK], **tables[TASK]}.items() if key != "name"}
-    options = _validated(task_class.task_options, own, TASK)
+    options = validate_options(task_class.task_options, own, TASK)
     tables[TASK] = {"name": task_class.name, **options.model_dump()}
-    model = _validated(task_class.model_options, {**defaults[MODEL], **tables.get(MODEL, {})}, MODEL)
+    model = validate_options(task_class.model_options, {**defaults[MODEL], **tables.get(MODEL, {})}, MODEL)
     return task_class(options, model)
-
-
-def _validated(model: type[BaseModel], values: Mapping[str, Any], table: str) -> BaseModel:
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{table}.{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r}"
-            for fault in error.errors()
-        )
-        raise UsageError(f"{faults}; known: {', '.join(f'{table}.{key}' for key in model.model_fields)}") from error
 
 
 def _unique_name(identity: _Identity, taken: Mapping[str, str]) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from grokprobe import names
 from grokprobe.binding import BoundRun, unmet
 from grokprobe.errors import UsageError
+from grokprobe.faults import validate_options
 from grokprobe.interfaces import Probe, Requirement, Task
 from grokprobe.plugins import Plugins, Provided
 from grokprobe.status import Status
@@ -91,19 +92,26 @@ def build_requests(
 
     Args:
         kind: a group name such as ``probes``.
-        labels: ``name`` or ``name@variant``; ``all`` stands for every one, None for the cheap ones.
+        labels: ``name``, ``name@variant`` or ``distribution:name``; ``all`` for every one, None for the cheap ones.
         plugins: where to look.
         settings: parsed ``--set`` tables; those named like a label are its options.
+
+    Raises:
+        UsageError: two measures under one label.
     """
     provided = [entry for entry in plugins.provided if entry.kind == kind]
     if labels is None:
         chosen = sorted({entry.name for entry in provided if entry.item.is_cheap})
     else:
         chosen = [name for label in labels for name in (plugins.names_of(kind) if label == "all" else [label])]
-    return [
-        MeasureRequest(kind=kind, name=label.partition("@")[0], label=label, options=settings.get(label, {}))
-        for label in dict.fromkeys(chosen)
-    ]
+    requests = {}
+    for given in dict.fromkeys(chosen):
+        label = given.rpartition(":")[2]
+        if label in requests:
+            raise UsageError(f"{kind}: two measures are called {label!r}; tell them apart by a label ({given}@…)")
+        name = given.partition("@")[0]
+        requests[label] = MeasureRequest(kind=kind, name=name, label=label, options=settings.get(label, {}))
+    return list(requests.values())
 
 
 def find_applications(measures: Iterable[PlannedMeasure], runs: list[BoundRun]) -> Applications:
@@ -204,17 +212,9 @@ def check_unchanged(measure: PlannedMeasure, stored: Mapping[str, Any], group: s
 
 
 def _plan_measure(request: MeasureRequest, provided: Provided) -> PlannedMeasure:
-    try:
-        options = provided.item.options.model_validate(dict(request.options))
-    except ValidationError as error:
-        known = ", ".join(provided.item.options.model_fields) or "none"
-        faults = "; ".join(
-            f"{request.label}.{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r}"
-            for fault in error.errors()
-        )
-        raise UsageError(f"--set {faults}; options of {request.name}: {known}") from error
+    options = validate_options(provided.item.options, request.options, request.label)
     return PlannedMeasure(
-        group=f"{request.kind}/{request.label.rpartition(':')[2]}",
+        group=f"{request.kind}/{request.label}",
         probe=provided.item,
         options=options,
         specs=provided.item.variables(options),

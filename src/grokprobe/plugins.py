@@ -4,7 +4,6 @@ Built-ins come in through the same entry-point group as strangers. A plugin that
 returns something incomplete costs itself only: it is remembered with its error and named in one warning.
 """
 
-import difflib
 import functools
 import importlib
 import importlib.metadata
@@ -23,6 +22,7 @@ import pluggy
 
 from grokprobe import hookspecs, names
 from grokprobe.errors import GrokprobeWarning, PluginError, UsageError
+from grokprobe.faults import suggest
 from grokprobe.interfaces import Compressor, GeometryMetric, Probe, Task
 
 ENTRY_POINT_GROUP: Final = "grokprobe"
@@ -105,7 +105,7 @@ class Plugins:
             return found[0]
         word = KINDS[kind][2]
         if not found:
-            raise UsageError(f"unknown {word} {name!r}; {self._suggestion(kind, own_name)}")
+            raise UsageError(f"unknown {word} {name!r}{suggest(own_name, self.names_of(kind))}")
         claims = ", ".join(f"{entry.plugin.distribution}:{own_name}" for entry in found)
         raise PluginError(f"{word} {name!r} is provided by several plugins; say which one: {claims}")
 
@@ -119,12 +119,6 @@ class Plugins:
     def names_of(self, kind: str) -> list[str]:
         """Returns the sorted names of everything of one kind."""
         return sorted({entry.name for entry in self.provided if entry.kind == kind})
-
-    def _suggestion(self, kind: str, name: str) -> str:
-        known = self.names_of(kind)
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return f"{hint}known: {', '.join(known) or 'none'}"
 
 
 @functools.lru_cache(maxsize=8)
@@ -167,7 +161,7 @@ def _candidates(selection: PluginSelection) -> Iterator[tuple[Plugin, Callable[[
             version=distribution.version if distribution else "",
         )
         yield plugin, entry_point.load
-    for name in selection.requested:
+    for name in dict.fromkeys(selection.requested):
         if name.startswith("no:") or name in entry_points:
             continue
         if not _is_importable(name):
@@ -206,7 +200,10 @@ def _load_file(path: Path, module_name: str) -> ModuleType:
 def _load_task_class(path: Path, class_name: str) -> type[Task]:
     if not path.is_file():
         raise UsageError(f"--task: expected FILE.py:CLASS, found no file at {path}")
-    module = _load_file(path, f"grokprobe_task_{path.stem}")
+    try:
+        module = _load_file(path, f"grokprobe_task_{path.stem}")
+    except Exception as error:
+        raise UsageError(f"--task: {path} cannot be loaded: {type(error).__name__}: {error}") from error
     task_class = vars(module).get(class_name)
     if not isinstance(task_class, type):
         classes = [name for name, value in vars(module).items() if isinstance(value, type)]

@@ -120,8 +120,11 @@ def _prepare_groups(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWri
         for dim in names.LEADING_DIMS:
             known[dim] = max(known.get(dim, []), list(cube.positions(dim)), key=len)
     order = leading_order(known, _coordinates(plan))
+    steps = _steps(plan)
     for cube in measured:
         cube.grow(order)
+        if steps:
+            cube.write_steps(steps)
     return {group: store.cube(cube.path) for group, cube in cubes.items()}
 
 
@@ -131,6 +134,17 @@ def _coordinates(plan: ExperimentPlan) -> dict[str, list[Any]]:
         names.INIT_SCALE: [member.init_scale for member in plan.experiment.members],
         names.EPOCH: [coordinate.epoch for coordinate in plan.wanted],
     }
+
+
+def _steps(plan: ExperimentPlan) -> dict[int, int]:
+    """Returns the optimizer steps of the epochs at which all runs that know them agree."""
+    wanted = {coordinate.epoch for coordinate in plan.wanted}
+    known: dict[int, set[int]] = {}
+    for run in plan.runs:
+        for epoch, checkpoint in run.checkpoints.items():
+            if epoch in wanted and checkpoint.step is not None:
+                known.setdefault(epoch, set()).add(checkpoint.step)
+    return {epoch: next(iter(steps)) for epoch, steps in known.items() if len(steps) == 1}
 
 
 def _forget(plan: ExperimentPlan, group: str, ledger: LedgerWriter) -> None:

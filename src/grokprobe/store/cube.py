@@ -8,17 +8,16 @@ coordinate values are appended, readers sort.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import zarr
 from numpy.dtypes import StringDType
-from zarr.codecs import ZstdCodec
-from zarr.core.metadata import ArrayV3Metadata
 
 from grokprobe import names
 from grokprobe.errors import StoreError
 from grokprobe.status import Status
+from grokprobe.store.arrays import ArrayLayout, as_storable, create_array, dimensions, open_array, type_name
 from grokprobe.variables import Coordinate, VariableSpec
 
 #: Marks a position of a leading coordinate whose value a killed process did not get to write.
@@ -30,6 +29,13 @@ DESCRIPTIONS: Final = {
     names.SEED: "seed of data, initialisation and order",
     names.INIT_SCALE: "factor on every initial parameter",
     names.EPOCH: "completed epochs or steps; 0 is the initialisation",
+}
+#: Stored where a checkpoint does not say its optimizer steps.
+UNKNOWN_STEP: Final = -1
+STATUS_ATTRIBUTES: Final = {
+    "description": "what happened at this coordinate; values of other variables count only where it is ok",
+    "flag_values": [int(status) for status in Status],
+    "flag_meanings": " ".join(status.name.lower() for status in Status),
 }
 
 
@@ -80,13 +86,19 @@ class Cube:
         if not self.exists:
             zarr.create_group(self._root, path=self.path, attributes=dict(attributes))
         for dim in self._leading:
-            fill = np.nan if dim == names.INIT_SCALE else UNASSIGNED
-            notes = {"description": DESCRIPTIONS[dim], "units": epoch_units if dim == names.EPOCH else "1"}
-            self._create(dim, (0,), (COORDINATE_CHUNK,), (dim,), (LEADING_DTYPES[dim], fill, notes))
-        self._create_leading(names.STATUS, "uint8", int(Status.MISSING), _status_attributes())
+            layout = ArrayLayout(
+                shape=(0,),
+                chunks=(COORDINATE_CHUNK,),
+                dims=(dim,),
+                dtype=LEADING_DTYPES[dim],
+                fill=np.nan if dim == names.INIT_SCALE else UNASSIGNED,
+                attributes={"description": DESCRIPTIONS[dim], "units": epoch_units if dim == names.EPOCH else "1"},
+            )
+            self._create(dim, layout)
+        self._create(names.STATUS, self._leading_layout(("uint8", int(Status.MISSING), STATUS_ATTRIBUTES)))
         if names.EPOCH in self._leading:
             notes = {"description": "SHA-256 of the checkpoint's file"}
-            self._create_leading(names.CHECKPOINT_DIGEST, "string", "", notes)
+            self._create(names.CHECKPOINT_DIGEST, self._leading_layout(("string", "", notes)))
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -116,26 +128,51 @@ class Cube:
         for name in self._member_names():
             array = self._array(name)
             shape = lengths + array.shape[len(lengths) :]
-            if _dims(array)[: len(lengths)] == self._leading and array.shape != shape:
+            if dimensions(array)[: len(lengths)] == self._leading and array.shape != shape:
                 array.resize(shape)
+
+    def write_steps(self, steps: Mapping[int, int]) -> None:
+        """Writes the coordinate ``step(epoch)``: optimizer steps by epoch; -1 where they are not known."""
+        positions = self.positions(names.EPOCH)
+        layout = ArrayLayout(
+            shape=(len(positions),),
+            chunks=(COORDINATE_CHUNK,),
+            dims=(names.EPOCH,),
+            dtype="int64",
+            fill=UNKNOWN_STEP,
+            attributes={"description": "optimizer steps, -1 where unknown", "units": "steps"},
+        )
+        self._create(names.STEP, layout)
+        array = self._array(names.STEP)
+        if array.shape != (len(positions),):
+            array.resize((len(positions),))
+        values = np.asarray(array[:])
+        for epoch, step in steps.items():
+            values[positions[epoch]] = step
+        array[:] = values
 
     def create_variables(self, specs: Sequence[VariableSpec], coordinates: Mapping[str, Coordinate]) -> None:
         """Creates the measure's own coordinates and variables, unless they exist."""
         sizes = {coordinate.dim: len(coordinate.values) for coordinate in coordinates.values()}
         for name, coordinate in coordinates.items():
-            values = _storable(coordinate.values)
-            notes = {"units": coordinate.units, "description": coordinate.description}
-            kind = "string" if isinstance(values.dtype, StringDType) else values.dtype.name
-            shape = values.shape
-            fill = {"string": "", "float64": np.nan}.get(kind, 0)
-            self._create(name, shape, (max(1, shape[0]),), (coordinate.dim,), (kind, fill, notes))
+            values = as_storable(coordinate.values)
+            layout = ArrayLayout(
+                shape=values.shape,
+                chunks=(max(1, len(values)),),
+                dims=(coordinate.dim,),
+                dtype=type_name(values),
+                fill={"U": "", "T": "", "f": np.nan}.get(values.dtype.kind, 0),
+                attributes={"units": coordinate.units, "description": coordinate.description},
+            )
+            self._create(name, layout)
             self._array(name)[:] = values
         for spec in specs:
             labels = sorted(name for name, other in coordinates.items() if other.dim in spec.dims and name != other.dim)
+            labels += [names.STEP] if names.STEP in self._member_names() else []
             notes = {**spec.attributes(), "coordinates": " ".join(labels)}  # CF: labels that are no index
-            extra = tuple(sizes[dim] for dim in spec.dims)
+            extra = {dim: sizes[dim] for dim in spec.dims}
             fill = 0 if spec.dtype == "int64" else np.nan
-            self._create_leading(spec.name, spec.dtype, fill, notes, extra=extra, extra_dims=spec.dims)
+            self._create(spec.name, self._leading_layout((spec.dtype, fill, notes), extra))
 
     def has_variables(self, specs: Sequence[VariableSpec]) -> bool:
         """Whether every variable of ``specs`` is there."""
@@ -150,7 +187,7 @@ class Cube:
         for name, coordinate in coordinates.items():
             if name not in self._labels:
                 self._labels[name] = np.asarray(self._array(name)[:])
-            stored, found = self._labels[name], _storable(coordinate.values)
+            stored, found = self._labels[name], as_storable(coordinate.values)
             if stored.shape != found.shape or not np.array_equal(stored, found):
                 raise StoreError(
                     f"{self.path}: coordinate {name!r} of this checkpoint differs from the store's"
@@ -215,11 +252,11 @@ class Cube:
         array[where] = content
 
     def _variable_names(self) -> list[str]:
-        own = {*self._leading, names.STATUS, names.CHECKPOINT_DIGEST}
+        own = {*self._leading, names.STATUS, names.CHECKPOINT_DIGEST}  # `step` has another first dimension
         return [
             name
             for name in self._member_names()
-            if name not in own and _dims(self._array(name))[:1] == self._leading[:1]
+            if name not in own and dimensions(self._array(name))[:1] == self._leading[:1]
         ]
 
     def _member_names(self) -> list[str]:
@@ -228,62 +265,23 @@ class Cube:
 
     def _array(self, name: str) -> zarr.Array:
         if name not in self._arrays:
-            array = zarr.open_array(self._root, path=f"{self.path}/{name}", mode="r+")
-            self._arrays[name] = array.with_config({"write_empty_chunks": True})
+            self._arrays[name] = open_array(self._root, f"{self.path}/{name}")
         return self._arrays[name]
 
-    def _create_leading(
-        self,
-        name: str,
-        dtype: str,
-        fill: Any,
-        notes: Mapping[str, Any],
-        *,
-        extra: tuple[int, ...] = (),
-        extra_dims: tuple[str, ...] = (),
-    ) -> None:
-        lengths = tuple(len(self.positions(dim)) for dim in self._leading)
+    def _create(self, name: str, layout: ArrayLayout) -> None:
+        create_array(self._root, f"{self.path}/{name}", layout)
+
+    def _leading_layout(
+        self, content: tuple[str, Any, Mapping[str, Any]], extra: Mapping[str, int] | None = None
+    ) -> ArrayLayout:
+        dtype, fill, attributes = content
+        extra = extra or {}
         chunks = tuple(self._block if dim == names.EPOCH else 1 for dim in self._leading)
-        whole = tuple(max(1, length) for length in extra)
-        self._create(name, lengths + extra, chunks + whole, self._leading + extra_dims, (dtype, fill, notes))
-
-    def _create(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        chunks: tuple[int, ...],
-        dims: tuple[str, ...],
-        content: tuple[str, Any, Mapping[str, Any]],
-    ) -> None:
-        if (self._root / self.path / name / "zarr.json").exists():
-            return
-        dtype, fill, notes = content
-        zarr.create_array(
-            self._root,
-            name=f"{self.path}/{name}",
-            shape=shape,
-            chunks=chunks,
+        return ArrayLayout(
+            shape=(*(len(self.positions(dim)) for dim in self._leading), *extra.values()),
+            chunks=(*chunks, *(max(1, length) for length in extra.values())),
+            dims=(*self._leading, *extra),
             dtype=dtype,
-            fill_value=fill,
-            compressors=[ZstdCodec(level=1, checksum=True)],
-            dimension_names=dims,
-            attributes={key: value for key, value in notes.items() if value != ""},
-            config={"write_empty_chunks": True},
+            fill=fill,
+            attributes=attributes,
         )
-
-
-def _dims(array: zarr.Array) -> tuple[str | None, ...]:
-    return cast("ArrayV3Metadata", array.metadata).dimension_names or ()
-
-
-def _storable(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    return values.astype(StringDType()) if values.dtype.kind in "UOT" else values
-
-
-def _status_attributes() -> dict[str, Any]:
-    return {
-        "description": "what happened at this coordinate; values of other variables count only where it is ok",
-        "flag_values": [int(status) for status in Status],
-        "flag_meanings": " ".join(status.name.lower() for status in Status),
-    }

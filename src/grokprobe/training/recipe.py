@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from grokprobe.errors import RecipeError, UsageError
+from grokprobe.faults import build_recipe_error, suggest, validate_table
 from grokprobe.interfaces import Task
-from grokprobe.training.faults import build_recipe_error, suggest, validate_table
 from grokprobe.training.tables import OptimizerTable, ScheduleTable, SweepTable
 
 TABLES: Final = ("task", "model", "optimizer", "sweep", "schedule")

@@ -1,6 +1,5 @@
 """The verb ``train``: a recipe by name or file, with a user's overrides."""
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, Final
 from grokprobe.devices import find_device
 from grokprobe.errors import RecipeError, UsageError
 from grokprobe.experiments import experiment_name
+from grokprobe.faults import suggest
 from grokprobe.plugins import TASKS, Plugins, PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.settings import parse_assignment
@@ -140,9 +140,7 @@ def _read(recipe: str, plugins: Plugins) -> tuple[str, str]:
     task_name, _, short_name = recipe.partition("/")
     known = built_in_recipes(plugins)
     if recipe not in known:
-        close = difflib.get_close_matches(recipe, known, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"unknown recipe {recipe!r}; {hint}known: {', '.join(known)}, or a file ending in .toml")
+        raise UsageError(f"unknown recipe {recipe!r}{suggest(recipe, known)} A recipe file ends in {RECIPE_SUFFIX}")
     return plugins.find_task(task_name).recipes[short_name], recipe
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from grokprobe.errors import UsageError
-from grokprobe.training.faults import suggest
+from grokprobe.faults import suggest
 from grokprobe.training.schedule import resolve_schedule
 
 OPTIMIZERS = ("adam", "adamw", "sgd")

@@ -15,7 +15,7 @@ HEAD = '[task]\nname = "modular_addition"\n'
 #: (added to a minimal recipe, overrides, part of the message).
 FAULTS = (
     ("p = 1", {}, "task.p: expected greater than or equal to 2, found 1"),
-    ("q = 3", {}, "task.q: unknown key, found the value 3; known here: p, train_fraction"),
+    ("q = 3", {}, "task.q: unknown key, found the value 3; known: p, train_fraction"),
     ("train_fracton = 0.5", {}, "task.train_fracton: unknown key, found the value 0.5; did you mean 'train_fraction'?"),
     ("p = 2\ntrain_fraction = 0.1", {}, "task: expected at least one training pair, found none of 4"),
     ("[modell]", {}, "modell: unknown table; did you mean 'model'?"),

@@ -1,4 +1,4 @@
-"""Faults of a recipe: each says where, what was expected, what was found and, for a misspelling, what is near."""
+"""Faults of what a user gave: where, what was expected, what was found and, for a misspelling, what is near."""
 
 import difflib
 import json
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from grokprobe.errors import RecipeError
+from grokprobe.errors import RecipeError, UsageError
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -19,7 +19,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known here: {', '.join(known)}" if known else "; there is none here"
+    return f"; known: {', '.join(known)}" if known else "; there is none here"
 
 
 def validate_table(
@@ -42,6 +42,19 @@ def validate_table(
         judged = (fault for fault in error.errors() if not (is_partial and fault["type"] == "missing"))
         faults.extend(_describe(fault, path, model.model_fields) for fault in judged)
         return None
+
+
+def validate_options(model: type[Table], values: Mapping[str, Any], path: str) -> Table:
+    """Returns ``values`` validated by ``model``.
+
+    Raises:
+        UsageError: with every fault in one line.
+    """
+    faults: list[str] = []
+    table = validate_table(model, values, path, faults)
+    if table is None:
+        raise UsageError("; ".join(faults))
+    return table
 
 
 def build_recipe_error(source: str, faults: Sequence[str]) -> RecipeError:
