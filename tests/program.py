@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["grokprobe.cli.analyze", "grokprobe.cli.info", "grokprobe.cli.train", "xarray", "zarr"])
+_SERVER.set_forkserver_preload(
+    ["grokprobe.cli.analyze", "grokprobe.cli.info", "grokprobe.cli.train", "xarray", "zarr", "torch._dynamo"]
+)
 #: A process that takes longer hangs.
 TIMEOUT_SECONDS = 300
 

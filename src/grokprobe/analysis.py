@@ -14,10 +14,10 @@ from grokprobe.checkpoints.digests import DigestCache
 from grokprobe.devices import find_device
 from grokprobe.errors import CheckpointError, UsageError
 from grokprobe.executors import SerialExecutor
-from grokprobe.experiment_plan import ExperimentPlan, PlanSettings, plan_experiment
+from grokprobe.experiment_plan import ExperimentPlan, PlanSettings, digest_or_mark, plan_experiment
 from grokprobe.experiments import Identification, flatten, group_runs, rename
 from grokprobe.pipeline import Failure
-from grokprobe.planning import build_requests, plan_measures
+from grokprobe.planning import build_requests, check_tables, plan_measures
 from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.settings import meets, parse_conditions, parse_epochs, parse_settings
@@ -140,12 +140,9 @@ def carry_out(request: AnalysisRequest, executor: Executor, progress: Progress) 
 def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -> AnalysisReport:
     plugins = load_plugins(request.plugins)
     settings = parse_settings(request.settings)
-    measures = plan_measures(build_requests(names.PROBES, request.probes, plugins, settings), plugins)
-    known_tables = {*RESERVED_TABLES, *(measure.group.partition("/")[2] for measure in measures)}
-    if unknown := sorted(set(settings) - known_tables):
-        raise UsageError(
-            f"--set {unknown[0]}.…: expected one of {', '.join(sorted(known_tables))}, found {unknown[0]!r}"
-        )
+    requests = build_requests(names.PROBES, request.probes, plugins, settings)
+    check_tables(settings, requests, RESERVED_TABLES)
+    measures = plan_measures(requests, plugins)
     out = Path(request.out)
     check_format(out, may_be_absent=True)
 
@@ -161,11 +158,12 @@ def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -
     identification = Identification(find_task=plugins.find_task, task_name=request.task, settings=settings)
     experiments, remarks = group_runs(runs, identification, held)
     if request.name is not None:
-        experiments = rename(experiments, request.name)
+        experiments = rename(experiments, request.name, held)
 
     private = out / PRIVATE_DIRECTORY
     digest_cache = DigestCache(private / "digests.jsonl")
     entries = read_ledger(private / "ledger")
+    digest_of = digest_or_mark(digest_cache.digest)
     given = PlanSettings(
         settings=settings,
         factory=request.model,
@@ -174,7 +172,7 @@ def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -
         recompute=request.recompute,
     )
     plans = [
-        plan_experiment(experiment, measures, (stored.get(experiment.name, {}), entries), digest_cache.digest, given)
+        plan_experiment(experiment, measures, (stored.get(experiment.name, {}), entries), digest_of, given)
         for experiment in experiments
     ]
     failures = [] if request.dry_run else _write(request, plans, (executor, progress), digest_cache)
@@ -227,11 +225,8 @@ def _write(
     with ResultsStore.open(Path(request.out)) as store:
         digest_cache.save()
         generation = next_generation(store.ledger)
-        try:
-            for plan in plans:
-                failures.extend(write_experiment(plan, store, generation, (executor, device, progress)))
-        finally:
-            store.publish()  # also when interrupted: what is measured is shown
+        for plan in plans:
+            failures.extend(write_experiment(plan, store, generation, (executor, device, progress)))
     for plan in plans:
         failures.extend(_failed_before(plan))
     return failures
@@ -260,7 +255,11 @@ def _report(plan: ExperimentPlan) -> ExperimentReport:
         num_runs=len(plan.runs),
         num_epochs=len({coordinate.epoch for coordinate in plan.wanted}),
         measured=measured,
-        not_applicable={g: r for g, r in plan.applications.reasons.items() if g != names.HISTORY},
+        not_applicable={
+            group: reason
+            for group, reason in plan.applications.reasons.items()
+            if group != names.HISTORY or plan.experiment.task is not None  # without a task nobody expects one
+        },
     )
 
 

@@ -1,22 +1,24 @@
 """Binding a run to what measures may need of it: its network, its data, and which of its tensors are weights."""
 
 import functools
-import importlib
-import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from grokprobe.checkpoints import CheckpointRef, read_checkpoint
+from grokprobe.checkpoints.digests import file_digest
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.context import Network, Surroundings
 from grokprobe.errors import UsageError
 from grokprobe.experiments import Experiment, Member
 from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Split, Subject, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
+from grokprobe.plugins import load_attribute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,9 @@ class BoundRun:
     checkpoints: Mapping[int, CheckpointRef]
     #: ``seed:N``, ``all`` or ``indices:FILE``; None where unknown.
     split: str | None
-    #: ``MODULE:FACTORY`` of a network of the user's own, else empty.
+    #: Digest of the file that :attr:`split` names; empty if it names none.
+    split_content: str
+    #: ``MODULE:FACTORY`` or ``FILE.py:FACTORY`` of a network of the user's own, else empty.
     factory: str
     #: The network's own parameter names → the checkpoint's; None where no network fits.
     mapping: Mapping[str, str] | None
@@ -52,7 +56,9 @@ class BoundRun:
 
     def surroundings(self, device: torch.device, load: Callable[[int], Parameters]) -> Surroundings:
         """Builds network and data for the Contexts of this run."""
-        samples = _samples(_ByKey(self.subject.task), self.split) if self.subject.task and self.split else None
+        samples = None
+        if self.subject.task is not None and self.split is not None:
+            samples = _samples(_ByKey(self.subject.task), self.split, self.split_content)
         network = None
         if self.mapping is not None:
             module = _build_module(self.subject.task, self.factory).to(device).eval()
@@ -80,7 +86,7 @@ def bind_run(
         member: the run.
         constant: tensors that are no weights.
         settings: parsed ``--set`` tables.
-        factory: ``MODULE:FACTORY``, or empty.
+        factory: ``MODULE:FACTORY`` or ``FILE.py:FACTORY``, or empty.
 
     Raises:
         UsageError: an explicit mapping or factory that does not fit, or a split that cannot be read.
@@ -89,8 +95,9 @@ def bind_run(
     available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.FINAL}
     if mapping is not None:
         available.add(Requirement.MODEL)
+    split_content = _split_content(member.split or "")
     if experiment.task is not None and member.split is not None:
-        split = _split(_ByKey(experiment.task), member.split)
+        split = _split(_ByKey(experiment.task), member.split, split_content)
         available.add(Requirement.TRAIN_SPLIT)
         if len(split.test):
             available.add(Requirement.TEST_SPLIT)
@@ -104,6 +111,7 @@ def bind_run(
         coordinates=RunCoordinates(seed=member.seed, init_scale=member.init_scale),
         checkpoints={checkpoint.epoch: checkpoint for checkpoint in member.run.checkpoints},
         split=member.split,
+        split_content=split_content,
         factory=factory,
         mapping=mapping,
         misfit=misfit,
@@ -174,14 +182,7 @@ def _build_module(task: Task | None, factory: str) -> torch.nn.Module:
         if task is None:
             raise UsageError("expected a task or --model MODULE:FACTORY, found neither")
         return task.build_model()
-    module_name, _, attribute = factory.partition(":")
-    try:
-        build = vars(importlib.import_module(module_name))[attribute]
-    except (ImportError, KeyError, ValueError) as error:
-        raise UsageError(
-            f"--model: expected MODULE:FACTORY that can be imported, found {factory!r} ({error})"
-        ) from error
-    return build()
+    return load_attribute(factory, "--model")()
 
 
 class _ByKey:
@@ -199,10 +200,11 @@ class _ByKey:
 
 
 @functools.lru_cache(maxsize=64)
-def _split(by_key: _ByKey, text: str) -> Split:
+def _split(by_key: _ByKey, text: str, content: str) -> Split:
+    del content  # part of the key: a split file that has changed is read again
     task = by_key.task
     kind, _, argument = text.partition(":")
-    if kind == "seed" and argument.isdigit():
+    if kind == "seed" and re.fullmatch("[0-9]+", argument):
         return task.split(build_generator(int(argument), DATA_STREAM))
     if kind == "all" and not argument:
         num_samples = len(task.population())
@@ -212,23 +214,42 @@ def _split(by_key: _ByKey, text: str) -> Split:
     raise UsageError(f"task.split: expected seed:N, all or indices:FILE, found {text!r}")
 
 
+class _SplitFile(BaseModel):
+    """Contents of a split file."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    train: list[NonNegativeInt]
+    test: list[NonNegativeInt]
+
+
 def _read_split(path: Path, num_samples: int) -> Split:
     try:
-        content = json.loads(path.read_text())
-        train, test = (torch.tensor(content[key], dtype=torch.int64) for key in ("train", "test"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = _SplitFile.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = str(error).replace("\n", " ")
         raise UsageError(
-            f'task.split: expected JSON {{"train": [indices], "test": [indices]}} at {path}, found {error!r}'
+            f'task.split: expected JSON {{"train": [indices], "test": [indices]}} at {path}, found {reason}'
         ) from error
-    outside = [int(i) for i in torch.cat([train, test]).tolist() if not 0 <= i < num_samples]
-    if outside:
-        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {outside[0]}")
-    return Split(train=train, test=test)
+    indices = content.train + content.test
+    if indices and max(indices) >= num_samples:
+        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {max(indices)}")
+    if len(set(indices)) != len(indices):
+        raise UsageError(f"task.split: {path}: expected every index once, in train or in test; some are there twice")
+    return Split(
+        train=torch.tensor(content.train, dtype=torch.int64), test=torch.tensor(content.test, dtype=torch.int64)
+    )
+
+
+def _split_content(text: str) -> str:
+    """Returns the digest of the file that a split names; empty if it names none."""
+    kind, _, argument = text.partition(":")
+    return file_digest(Path(argument)) if kind == "indices" and Path(argument).is_file() else ""
 
 
 @functools.lru_cache(maxsize=4)
-def _samples(task: _ByKey, text: str) -> tuple[Samples, Samples]:
-    split = _split(task, text)
+def _samples(task: _ByKey, text: str, content: str) -> tuple[Samples, Samples]:
+    split = _split(task, text, content)
     population = task.task.population()
     return population.at(split.train), population.at(split.test)
 

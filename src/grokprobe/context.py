@@ -27,7 +27,7 @@ class Network:
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the outputs at ``parameters``, which are named as in the checkpoint."""
         own = {name: parameters[foreign] for name, foreign in self.mapping.items()}
-        return torch.func.functional_call(self.module, own, (inputs,))
+        return torch.func.functional_call(self.module, own, (inputs,), tie_weights=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

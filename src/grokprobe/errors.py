@@ -4,6 +4,9 @@ A message says what was expected, what was found, where, and what to do; the com
 with ``exit_code``. Anything outside this tree is a bug.
 """
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -69,3 +72,19 @@ class StoreWriteError(StoreError):
 
 class GrokprobeWarning(UserWarning):
     """Something a user should know that stopped nothing: a broken plugin, an assumed seed."""
+
+
+@contextlib.contextmanager
+def reporting_write_errors(path: Path) -> Iterator[None]:
+    """Turns an operating-system error into a :class:`StoreWriteError` that names what was written.
+
+    Raises:
+        StoreWriteError: the enclosed code raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreWriteError(
+            f"writing {path} failed: {error.strerror or error}; what was there before is unchanged;"
+            " make room or permission, then give the same command again"
+        ) from error

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from grokprobe import names
 from grokprobe.binding import BoundRun, bind_run, find_constant_tensors
+from grokprobe.errors import CheckpointError
 from grokprobe.experiments import Experiment
 from grokprobe.planning import (
     Applications,
@@ -17,6 +18,9 @@ from grokprobe.planning import (
 )
 from grokprobe.probes.history import EvaluatedHistory, HistoryOptions
 from grokprobe.store import Coordinate, Entry
+
+#: Stands for the digest of a file that cannot be opened.
+UNREADABLE: Final = "unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,18 @@ def plan_experiment(
         constant=constant,
         recompute=given.recompute,
     )
+
+
+def digest_or_mark(digest: Callable[[Path], str]) -> Callable[[Path], str]:
+    """Returns ``digest`` for files that may be unreadable: their measures fail, and are tried again once they are."""
+
+    def digest_of(path: Path) -> str:
+        try:
+            return digest(path)
+        except CheckpointError:
+            return UNREADABLE
+
+    return digest_of
 
 
 def _evaluated_history() -> PlannedMeasure:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt
+
 from grokprobe.checkpoints import Run
 from grokprobe.errors import UsageError
 from grokprobe.faults import validate_options
@@ -25,6 +27,19 @@ RUN: Final = "run"
 TASK_DIRECTIVES: Final = ("split", "map")
 
 Tables = Mapping[str, Mapping[str, Any]]
+
+
+class RunDirectives(BaseModel):
+    """What ``--set run.…`` says of every run that was not written by ``grokprobe train``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    #: Seed of the runs.
+    seed: NonNegativeInt | None = None
+    #: Initialisation scale of the runs.
+    init_scale: FiniteFloat | None = None
+    #: Key of the state dict inside a checkpoint file.
+    state_dict: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,16 +141,24 @@ def group_runs(
     return experiments, list(dict.fromkeys(notices))
 
 
-def rename(experiments: list[Experiment], name: str) -> list[Experiment]:
+def rename(experiments: list[Experiment], name: str, held_names: Mapping[str, str]) -> list[Experiment]:
     """Gives the one experiment another name.
 
+    Args:
+        experiments: one.
+        name: the name.
+        held_names: names that are taken already → digest of the experiment that holds them.
+
     Raises:
-        UsageError: there are several.
+        UsageError: there are several, or another experiment holds the name.
     """
     if len(experiments) != 1:
         found = ", ".join(experiment.name for experiment in experiments)
         raise UsageError(f"--name: expected one experiment, found {len(experiments)} ({found}); select with --where")
-    return [replace(experiments[0], name=_safe(name))]
+    name = _safe(name)
+    if held_names.get(name, experiments[0].digest) != experiments[0].digest:
+        raise UsageError(f"--name {name}: another experiment in the store is called so; choose another name")
+    return [replace(experiments[0], name=name)]
 
 
 def experiment_name(recipe: str | None, task_class: type[Task] | None, parameters: Tables) -> str:
@@ -217,6 +240,8 @@ def _apply_settings(
         for key, value in settings.get(table, {}).items():
             if table == TASK and key in TASK_DIRECTIVES:
                 continue
+            if table == TASK and key == "name":
+                raise UsageError(f"--set task.name={value}: a task is named by --task {value}")
             if tables.get(table, {}).get(key, value) != value:
                 remarks.append(f"{run.path} says {key}={tables[table][key]}; --set {table}.{key}={value} is used")
             tables.setdefault(table, {})[key] = value
@@ -240,19 +265,19 @@ def _unique_name(identity: _Identity, taken: Mapping[str, str]) -> str:
 
 
 def _place(name: str, runs: list[Run], settings: Tables) -> tuple[tuple[Member, ...], list[str]]:
-    given = settings.get(RUN, {})
+    given = validate_options(RunDirectives, settings.get(RUN, {}), RUN)
     split = settings.get(TASK, {}).get("split")
     notices, members, numbers = [], [], {}
     for run in runs:
-        init_scale = given.get("init_scale", run.init_scale)
+        init_scale = run.init_scale if given.init_scale is None or run.is_native else given.init_scale
         if init_scale is None:
             notices.append(f"{name}: init_scale is not known and taken as 1.0; say it with --set run.init_scale=…")
             init_scale = 1.0
-        seed = given.get("seed", run.seed)
+        seed = run.seed if given.seed is None or run.is_native else given.seed
         if seed is None:
-            seed = next(numbers.setdefault(float(init_scale), itertools.count()))
+            seed = next(numbers.setdefault(init_scale, itertools.count()))
         own_split = run.split if run.is_native or split is None else str(split)
-        members.append(Member(run=run, seed=int(seed), init_scale=float(init_scale), split=own_split))
+        members.append(Member(run=run, seed=seed, init_scale=init_scale, split=own_split))
     if any(next(counter) > 1 for counter in numbers.values()):
         notices.append(f"{name}: no seed is known, so runs are numbered in order of their path; say it in --layout")
     _refuse_collisions(name, members)

@@ -235,7 +235,7 @@ class Measure(Protocol):
 
     #: Name on the command line and in the dataset.
     name: str
-    #: Changes whenever a number may change; results of another version are computed again.
+    #: Changes whenever a number may change. Results of another version are replaced only by ``--recompute``.
     version: str
     #: What it needs; a subject that lacks one of them is "does not apply here".
     requires: frozenset[Requirement]

@@ -10,7 +10,7 @@ from grokprobe.context import CheckpointContext, Network, Surroundings
 from grokprobe.dataset import assemble_dataset
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Requirement, RunCoordinates, Samples, Subject, Task
-from grokprobe.planning import PlannedMeasure, build_requests, plan_measures
+from grokprobe.planning import PlannedMeasure, build_requests, check_tables, plan_measures
 from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.settings import parse_settings
 
@@ -46,7 +46,10 @@ def measure(
         >>> assert ipr.sizes == {"neuron": 5}
     """
     plugins = load_plugins(PluginSelection.from_environment())
-    planned = plan_measures(build_requests(names.PROBES, probes, plugins, parse_settings(settings)), plugins)
+    tables = parse_settings(settings)
+    requests = build_requests(names.PROBES, probes, plugins, tables)
+    check_tables(tables, requests)
+    planned = plan_measures(requests, plugins)
     parameters = {name: tensor.detach() for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
     available = {Requirement.WEIGHTS, Requirement.MODEL}
     available |= {Requirement.TRAIN_SPLIT} if train is not None else set()
@@ -77,8 +80,9 @@ def measure(
 
 def _measure(planned: PlannedMeasure, surroundings: Surroundings) -> xr.Dataset:
     absent = planned.probe.requires - surroundings.subject.available
-    reason = planned.probe.applies(surroundings.subject, planned.options).reason
-    if absent or reason:
-        raise UsageError(f"{planned.group} does not apply here: {reason or 'it needs ' + ', '.join(sorted(absent))}")
+    if absent:
+        raise UsageError(f"{planned.group} does not apply here: it needs {', '.join(sorted(absent))}")
+    if reason := planned.probe.applies(surroundings.subject, planned.options).reason:
+        raise UsageError(f"{planned.group} does not apply here: {reason}")
     context = CheckpointContext(surroundings, 0, (planned.group, planned.probe.version), planned.options)
     return assemble_dataset(planned.specs, planned.probe.measure(context))

@@ -1,6 +1,6 @@
 """What a results store holds, in a few rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from grokprobe import names
-from grokprobe.derive import SUMMARY_SPECS, last_known
+from grokprobe.derive import SUMMARY_SPECS
 from grokprobe.status import Status
 from grokprobe.store import open_results
 
@@ -49,8 +49,10 @@ def _describe(node: xr.DataTree) -> ExperimentOverview:
     datasets = {child.path.strip("/"): child.to_dataset(inherit=False) for child in node.subtree if child.has_data}
     columns: dict[str, xr.DataArray] = {}
     for path in sorted(datasets, key=lambda path: (not path.endswith(names.SUMMARY), path)):
-        columns.update(_headlines(datasets[path]))
-    runs = _runs(columns)
+        group = path.rpartition("/")[2]
+        prefix = "" if group == names.SUMMARY else f"{group}/"
+        columns |= {prefix + name: column for name, column in _headlines(datasets[path])}
+    runs = _runs(datasets.values())
     return ExperimentOverview(
         name=node.name or "",
         groups=tuple(
@@ -68,12 +70,22 @@ def _headlines(dataset: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
     for name in sorted(map(str, headlines), key=lambda name: (order.index(name) if name in order else -1, name)):
         variable = dataset[name]
         if names.EPOCH in variable.dims:
-            variable = last_known(variable)
-        if names.LAYER in variable.dims:
+            variable = _at_last_epoch(variable, dataset[names.STATUS])
+        extra = set(variable.dims) - set(names.SUMMARY_DIMS)
+        if extra == {names.LAYER}:
             for layer in variable[names.LAYER].to_numpy().tolist():
                 yield f"{name}[{layer}]", variable.sel({names.LAYER: layer})
-        else:
+        elif not extra:  # anything larger is no headline of one row
             yield name, variable
+
+
+def _at_last_epoch(variable: xr.DataArray, status: xr.DataArray) -> xr.DataArray:
+    """Returns the value at each run's last epoch with a result; NaN for a run without any."""
+    is_measured = (status == int(Status.OK)).sortby(names.EPOCH)
+    num_epochs = is_measured.sizes[names.EPOCH]
+    last = num_epochs - 1 - is_measured.isel({names.EPOCH: slice(None, None, -1)}).argmax(names.EPOCH)
+    values = variable.sortby(names.EPOCH).load().isel({names.EPOCH: last})
+    return values.where(is_measured.any(names.EPOCH))
 
 
 def _group(path: str, dataset: xr.Dataset) -> GroupOverview:
@@ -87,13 +99,15 @@ def _group(path: str, dataset: xr.Dataset) -> GroupOverview:
     )
 
 
-def _runs(columns: dict[str, xr.DataArray]) -> list[tuple[int, float]]:
-    runs = {
-        (int(seed), float(scale))
-        for column in columns.values()
-        for seed in column[names.SEED].to_numpy()
-        for scale in column[names.INIT_SCALE].to_numpy()
-    }
+def _runs(datasets: Iterable[xr.Dataset]) -> list[tuple[int, float]]:
+    """Returns the runs that have at least one entry in ``status``."""
+    runs: set[tuple[int, float]] = set()
+    for dataset in datasets:
+        status = dataset[names.STATUS].load()
+        for seed in status[names.SEED].to_numpy().tolist():
+            for init_scale in status[names.INIT_SCALE].to_numpy().tolist():
+                if (status.sel({names.SEED: seed, names.INIT_SCALE: init_scale}) != int(Status.MISSING)).any():
+                    runs.add((seed, init_scale))
     return sorted(runs)
 
 

@@ -17,11 +17,11 @@ import torch
 from grokprobe.binding import BoundRun
 from grokprobe.checkpoints import read_checkpoint
 from grokprobe.context import CheckpointContext, Surroundings
-from grokprobe.errors import GrokprobeError
+from grokprobe.errors import GrokprobeError, StoreError, reporting_write_errors
 from grokprobe.interfaces import Parameters
 from grokprobe.planning import PlannedMeasure
 from grokprobe.status import Status
-from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row, reporting_write_errors
+from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row
 from grokprobe.variables import Measurement, check_measurement
 
 #: Results are written at least this often within a unit, so that a kill loses little of a slow one.
@@ -153,6 +153,7 @@ class _CellWriter:
         self._rows: dict[int, Row] = {}
         self._entries: dict[Coordinate, Entry] = {}
         self._written: frozenset[int] = frozenset()
+        self._has_variables = self.cube.has_variables(wanted.measure.specs)
 
     def add(self, epoch: int, row: Row, reason: str) -> None:
         """Takes the result at one epoch."""
@@ -189,6 +190,8 @@ class _CellWriter:
         values = {}
         if measurement is not None:
             values = check_measurement(self.wanted.measure.specs, measurement)
+            if not self._has_variables:
+                raise StoreError("it failed when its variables were to be created; --retry-failed tries again")
             self.cube.check_coordinates(measurement.coordinates)
         return Row(values=values, status=status, checkpoint_digest=self._unit.digests[epoch])
 

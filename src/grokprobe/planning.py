@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from grokprobe import names
 from grokprobe.binding import BoundRun, unmet
 from grokprobe.errors import UsageError
-from grokprobe.faults import validate_options
+from grokprobe.faults import suggest, validate_options
 from grokprobe.interfaces import Probe, Requirement, Task
 from grokprobe.plugins import Plugins, Provided
 from grokprobe.status import Status
@@ -114,6 +114,18 @@ def build_requests(
     return list(requests.values())
 
 
+def check_tables(settings: Mapping[str, Any], requests: Iterable[MeasureRequest], reserved: Iterable[str] = ()) -> None:
+    """Raises unless every table of ``--set`` belongs to a measure that was asked for, or is reserved.
+
+    Raises:
+        UsageError: naming the first that does not.
+    """
+    known = sorted({*reserved, *(request.label for request in requests)})
+    for table in settings:
+        if table not in known:
+            raise UsageError(f"--set {table}.…: no such measure is asked for{suggest(table, known)}")
+
+
 def find_applications(measures: Iterable[PlannedMeasure], runs: list[BoundRun]) -> Applications:
     """Says which measures apply to which runs, before anything runs."""
     applying: dict[str, tuple[int, ...]] = {}
@@ -156,7 +168,7 @@ def input_digest(measure: PlannedMeasure, run: BoundRun, position: int, file_dig
         measure.attributes() | {"distribution_version": ""},
         _task_version(run.subject.task),
         sorted(run.subject.constant),
-        run.split if needs_data else "",
+        [run.split, run.split_content] if needs_data else [],
         [dict(run.mapping or {}), run.factory] if Requirement.MODEL in measure.probe.requires else [],
         files,
     ]

@@ -111,9 +111,10 @@ class Plugins:
 
     def find_task(self, name: str) -> type[Task]:
         """Returns the Task class called ``name``, or ``FILE.py:CLASS`` loaded from that file."""
-        path, _, class_name = name.rpartition(":")
-        if path.endswith(".py"):
-            return _load_task_class(Path(path), class_name)
+        if name.rpartition(":")[0].endswith(".py"):
+            task_class = load_attribute(name, "--task")
+            _check_complete(task_class, Task, "task")
+            return task_class
         return self.find(TASKS, name).item
 
     def names_of(self, kind: str) -> list[str]:
@@ -131,7 +132,10 @@ def load_plugins(selection: PluginSelection) -> Plugins:
     blocked = {name.removeprefix("no:") for name in selection.requested if name.startswith("no:")}
     plugins: list[Plugin] = []
     provided: list[Provided] = []
-    for plugin, load in _candidates(selection):
+    candidates = list(_candidates(selection))
+    for name in sorted(blocked - {plugin.name for plugin, _ in candidates}):
+        warnings.warn(f"-p no:{name}: there is no such plugin", GrokprobeWarning, stacklevel=2)
+    for plugin, load in candidates:
         if plugin.name in blocked:
             continue
         try:
@@ -197,19 +201,27 @@ def _load_file(path: Path, module_name: str) -> ModuleType:
     return module
 
 
-def _load_task_class(path: Path, class_name: str) -> type[Task]:
-    if not path.is_file():
-        raise UsageError(f"--task: expected FILE.py:CLASS, found no file at {path}")
+def load_attribute(name: str, option: str) -> Any:
+    """Returns what ``FILE.py:NAME`` or ``MODULE:NAME`` stands for; the file or module is run.
+
+    Args:
+        name: as given by the user.
+        option: the option it was given to, for messages.
+
+    Raises:
+        UsageError: it cannot be loaded, or has no such name.
+    """
+    source, _, attribute = name.rpartition(":")
+    path = Path(source)
     try:
-        module = _load_file(path, f"grokprobe_task_{path.stem}")
+        is_file = path.suffix == ".py"
+        module = _load_file(path, f"grokprobe_file_{path.stem}") if is_file else importlib.import_module(source)
     except Exception as error:
-        raise UsageError(f"--task: {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    task_class = vars(module).get(class_name)
-    if not isinstance(task_class, type):
-        classes = [name for name, value in vars(module).items() if isinstance(value, type)]
-        raise UsageError(f"--task: {path} has no class {class_name!r}; it has {', '.join(classes) or 'none'}")
-    _check_complete(task_class, Task, "task")
-    return task_class
+        raise UsageError(f"{option}: {source} cannot be loaded: {type(error).__name__}: {error}") from error
+    if attribute not in vars(module):
+        known = ", ".join(key for key, value in vars(module).items() if callable(value)) or "none"
+        raise UsageError(f"{option}: {source} has no {attribute!r}; it has {known}")
+    return vars(module)[attribute]
 
 
 def _collect(plugin: Plugin, module: object) -> list[Provided]:

@@ -1,5 +1,6 @@
 """What a user sets by text: ``--set KEY=VALUE``, ``--where KEY=VALUE``, ``--epochs SPEC``."""
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -51,6 +52,8 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
         target = settings.setdefault(table, {})
         for part in rest[:-1]:
             target = target.setdefault(part, {})
+        if not isinstance(target, dict) or isinstance(target.get(rest[-1]), dict):
+            raise UsageError(f"--set {assignment}: {table}.{rest[0]} is set both to a value and to a table of values")
         target[rest[-1]] = value
     return settings
 
@@ -99,7 +102,7 @@ def parse_epochs(text: str | None) -> Callable[[int], bool]:
         return lambda _: True
     for item in text.split(","):
         first, dash, last = item.strip().partition("-")
-        if not first.isdigit() or not (last.isdigit() or last == ""):
+        if not re.fullmatch("[0-9]+", first) or not re.fullmatch("[0-9]*", last):
             raise UsageError(f"--epochs: expected epochs and ranges such as 0,10-20,500-, found {item!r}")
         highest = int(last) if last else (None if dash else int(first))
         ranges.append((int(first), highest))

@@ -58,7 +58,15 @@ class VariableSpec:
             )
         if not np.can_cast(values.dtype, self.dtype, casting="same_kind"):
             raise VariableError(f"variable {self.name!r}: expected {self.dtype}, found {values.dtype}")
-        return self._within_bounds(values.astype(self.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):
+            stored = values.astype(self.dtype)
+        if not np.array_equal(np.isfinite(stored), np.isfinite(values)) or (
+            stored.dtype.kind == "i" and not np.array_equal(stored, values)
+        ):
+            raise VariableError(
+                f"variable {self.name!r}: expected values that {self.dtype} can hold, found {values.max()!r}"
+            )
+        return self._within_bounds(stored)
 
     def attributes(self) -> dict[str, Any]:
         """Returns the attributes of the stored array."""

@@ -13,7 +13,7 @@ import numpy as np
 from grokprobe import names
 from grokprobe.checkpoints.native import read_history
 from grokprobe.derive import SUMMARY_SPECS, summarise
-from grokprobe.errors import UsageError
+from grokprobe.errors import UsageError, reporting_write_errors
 from grokprobe.experiment_plan import ExperimentPlan
 from grokprobe.experiments import Member
 from grokprobe.history import HISTORY_SPECS
@@ -21,7 +21,15 @@ from grokprobe.pipeline import Failure, Unit, UnitMeasure, measure_first, run_un
 from grokprobe.planning import PlannedMeasure, RunKey, check_unchanged, epochs_by_run, leading_order
 from grokprobe.progress import Progress
 from grokprobe.status import Status
-from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row, read_group
+from grokprobe.store import (
+    Coordinate,
+    Cube,
+    Entry,
+    LedgerWriter,
+    ResultsStore,
+    Row,
+    read_group,
+)
 
 #: Rows of a recorded history per chunk: a history is long and thin.
 HISTORY_BLOCK: Final = 4096
@@ -44,19 +52,28 @@ def write_experiment(
     """
     executor, device, progress = execution
     experiment = plan.experiment
-    store.create_experiment(experiment.name, _attributes(plan))
     ledger = LedgerWriter(store.ledger, generation)
-    cubes = _prepare_groups(plan, store, ledger)
-    for group, measure in plan.measures.items():
-        has_work = any(coordinate.group == plan.group(group) for coordinate in plan.todo)
-        if has_work and not cubes[group].has_variables(measure.specs):
-            runs = [plan.runs[position] for position in plan.applications.runs[group]]
-            first = measure_first(measure, runs, device)
-            if first is not None:
-                cubes[group].create_variables(measure.specs, first.coordinates)
-    units = list(_build_units(plan, cubes, (store.path, generation, device)))
+    with reporting_write_errors(store.path):
+        store.create_experiment(experiment.name, _attributes(plan))
+        cubes = _prepare_groups(plan, store, ledger)
+        _create_variables(plan, cubes, device)
+        # lines of the units count over those written so far
+        units = list(_build_units(plan, cubes, (store.path, generation + 1, device)))
+    try:
+        failures = _run_units(units, store, executor, progress)
+    finally:
+        store.publish()  # also when interrupted: what is measured is shown
+    with reporting_write_errors(store.path):
+        if experiment.is_native:
+            _write_recorded_history(plan, store, ledger)
+        _write_summary(plan, store)
+    store.publish()
+    return failures
+
+
+def _run_units(units: list[Unit], store: ResultsStore, executor: Executor, progress: Progress) -> list[Failure]:
     failures: list[Failure] = []
-    progress.start(experiment.name, sum(len(unit.epochs) for unit in units))
+    progress.start("measuring", sum(len(unit.epochs) for unit in units))
     try:
         published = time.monotonic()
         for unit, receipt in zip(units, executor.map(run_unit, units), strict=True):
@@ -68,10 +85,18 @@ def write_experiment(
                 published = time.monotonic()
     finally:
         progress.finish()
-    if experiment.is_native:
-        _write_recorded_history(plan, store, ledger)
-    _write_summary(plan, store)
     return failures
+
+
+def _create_variables(plan: ExperimentPlan, cubes: Mapping[str, Cube], device: str) -> None:
+    """Creates the variables of measures that are new, with the coordinates of their first measurement."""
+    for group, measure in plan.measures.items():
+        has_work = any(coordinate.group == plan.group(group) for coordinate in plan.todo)
+        if has_work and not cubes[group].has_variables(measure.specs):
+            runs = [plan.runs[position] for position in plan.applications.runs[group]]
+            first = measure_first(measure, runs, device)
+            if first is not None:
+                cubes[group].create_variables(measure.specs, first.coordinates)
 
 
 def _attributes(plan: ExperimentPlan) -> dict[str, Any]:
@@ -243,8 +268,11 @@ def _write_summary(plan: ExperimentPlan, store: ResultsStore) -> None:
     cube.create({"source": names.HISTORY, "chance_accuracy": history.attrs["chance_accuracy"]}, "")
     cube.grow({dim: history[dim].to_numpy().tolist() for dim in names.SUMMARY_DIMS})
     cube.create_variables(SUMMARY_SPECS, {})
+    has_history = (history[names.STATUS] == int(Status.OK)).any(names.EPOCH)
     for seed in history[names.SEED].to_numpy().tolist():
         for init_scale in history[names.INIT_SCALE].to_numpy().tolist():
-            run = summary.sel({names.SEED: seed, names.INIT_SCALE: init_scale})
-            values = {spec.name: spec.checked(run[spec.name].to_numpy(), {}) for spec in SUMMARY_SPECS}
-            cube.write_run((seed, init_scale), values)
+            place = {names.SEED: seed, names.INIT_SCALE: init_scale}
+            if has_history.sel(place):
+                run = summary.sel(place)
+                values = {spec.name: spec.checked(run[spec.name].to_numpy(), {}) for spec in SUMMARY_SPECS}
+                cube.write_run((seed, init_scale), values)

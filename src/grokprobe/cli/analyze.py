@@ -1,6 +1,5 @@
 """``grokprobe analyze``."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from grokprobe.analysis import AnalysisReport, AnalysisRequest, carry_out
-from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.executors import SerialExecutor
 
 
@@ -19,7 +18,7 @@ from grokprobe.executors import SerialExecutor
     "--probes", metavar="A,B", help="Probes by name or label (name@variant); all for all. Default: the cheap."
 )
 @click.option("--task", metavar="NAME|FILE.py:CLASS", help="Task of checkpoints that do not say theirs.")
-@click.option("--model", default="", metavar="MODULE:FACTORY", help="Network that the checkpoints fit.")
+@click.option("--model", default="", metavar="MODULE|FILE.py:FACTORY", help="Network that the checkpoints fit.")
 @click.option("--layout", metavar="PATTERN", help="Where coordinates are in the path: 'scale_{init_scale}/{epoch}.pt'.")
 @click.option("--where", multiple=True, metavar="KEY=VALUE", help="Select runs; several must all hold.")
 @click.option("--epochs", metavar="SPEC", help="Select epochs: 0,10-20,500-.")
@@ -42,9 +41,9 @@ def command(session: Session, /, probes: str | None, **options: Any) -> int:
     report = carry_out(request, SerialExecutor(), session.progress())
     session.say_all("note", list(report.notices))
     session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in report.skipped])
-    session.say_all("failed", [f"{failure.where}: {failure.reason}" for failure in report.failures])
+    session.say_all(FAILED, [f"{failure.where}: {failure.reason}" for failure in report.failures])
     if session.as_json:
-        click.echo(json.dumps(asdict(report), indent=2, default=str))
+        echo_json(asdict(report))
     else:
         _print(report, is_dry=request.dry_run)
     return report.exit_code

@@ -1,5 +1,7 @@
 """What every command shares: options, messages on stderr, progress."""
 
+import json
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from grokprobe.progress import Progress, SilentProgress
 LINE_SECONDS: Final = 10.0
 #: Lines of one kind shown before the rest is counted; ``-v`` shows all.
 SHOWN_LINES: Final = 20
+#: Label of lines that are said even if quiet.
+FAILED: Final = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +43,14 @@ class Session:
             click.echo(message, err=True)
 
     def say_all(self, label: str, lines: list[str]) -> None:
-        """Prints labelled lines to stderr, the first few unless verbose."""
+        """Prints labelled lines to stderr, the first few unless verbose; if quiet, only what failed."""
+        if self.verbosity < 0 and label != FAILED:
+            return
         shown = lines if self.verbosity > 0 else lines[:SHOWN_LINES]
         for line in shown:
-            self.say(f"{label}: {line}")
+            click.echo(f"{label}: {line}", err=True)
         if len(lines) > len(shown):
-            self.say(f"{label}: {len(lines) - len(shown)} more; -v shows them")
+            click.echo(f"{label}: {len(lines) - len(shown)} more; -v shows them", err=True)
 
     def progress(self) -> Progress:
         """Returns a progress bar on a terminal, plain lines elsewhere, nothing if quiet."""
@@ -103,6 +109,19 @@ class LineProgress:
         """Says nothing: the command's own last lines do."""
 
 
+def echo_json(value: Any) -> None:
+    """Prints ``value`` as JSON; numbers that JSON does not have (NaN, infinities) as null."""
+    click.echo(json.dumps(_finite(value), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the shared options to a command and passes them as its first argument, a :class:`Session`."""
 
@@ -116,7 +135,7 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--debug", is_flag=True, help="Show where an error came from.")
     @click.pass_context
     def command(ctx: click.Context, /, **options: Any) -> None:
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _ignore_warning if options["quiet"] else _show_warning
         session = Session(
             plugins=PluginSelection.from_environment(options.pop("plugin"), options.pop("plugins_dir")),
             verbosity=options.pop("verbose") - options.pop("quiet"),
@@ -129,6 +148,10 @@ def session_options(function: Callable[..., Any]) -> Callable[..., Any]:
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
     return command
+
+
+def _ignore_warning(*_: Any, **__: Any) -> None:
+    """Says nothing."""
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -1,6 +1,5 @@
 """``grokprobe info``."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +8,7 @@ from pathlib import Path
 import click
 
 from grokprobe.checkpoints import Discovery, Run, discover, read_checkpoint
-from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.errors import UsageError
 from grokprobe.experiments import flatten
@@ -41,7 +40,7 @@ def _results(session: Session, path: Path) -> int:
             }
             for overview in overviews
         ]
-        click.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return 0
     for overview in overviews:
         click.echo(overview.name)
@@ -68,7 +67,7 @@ def _file(session: Session, path: Path) -> int:
     shapes = {name: list(tensor.shape) for name, tensor in content.parameters.items()}
     if session.as_json:
         record = {"format": content.format, "wrapper": content.wrapper, "epoch": content.epoch, "step": content.step}
-        click.echo(json.dumps({**record, "parameters": shapes}, indent=2))
+        echo_json({**record, "parameters": shapes})
         return 0
     where = f' under "{content.wrapper}"' if content.wrapper else ""
     click.echo(f"{path}: {content.format}, {len(shapes)} parameters{where}, epoch {_known(content.epoch)}")
@@ -82,7 +81,7 @@ def _file(session: Session, path: Path) -> int:
 def _tree(session: Session, discovery: Discovery) -> int:
     failed = (*discovery.refused, *discovery.unreadable)
     if session.as_json:
-        click.echo(json.dumps(asdict(discovery), indent=2, default=str))
+        echo_json(asdict(discovery))
     else:
         print_table(
             ("run", "seed", "init_scale", "epochs", "checkpoints", "parameters"),
@@ -96,7 +95,7 @@ def _tree(session: Session, discovery: Discovery) -> int:
     ]
     session.say_all("note", list(discovery.warnings))
     session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in discovery.skipped])
-    session.say_all("failed", [*problems, *(f"{file.path}: {file.reason}" for file in failed)])
+    session.say_all(FAILED, [*problems, *(f"{file.path}: {file.reason}" for file in failed)])
     if not discovery.runs:
         return 4 if failed else 2
     return 3 if failed or problems else 0
@@ -105,8 +104,13 @@ def _tree(session: Session, discovery: Discovery) -> int:
 def _run_row(run: Run) -> Sequence[str]:
     epochs = [checkpoint.epoch for checkpoint in run.checkpoints]
     span = f"{epochs[0]} … {epochs[-1]} {run.epoch_units}" if len(epochs) > 1 else f"{epochs[0]} {run.epoch_units}"
-    parameters = " ".join(f"{key.partition('.')[2]}={value}" for key, value in flatten(run.parameters).items())
+    parameters = " ".join(f"{_short(key)}={value}" for key, value in flatten(run.parameters).items())
     return (str(run.path), _known(run.seed), _known(run.init_scale), span, str(len(epochs)), parameters)
+
+
+def _short(key: str) -> str:
+    table, _, name = key.partition(".")
+    return table if name == "name" else name
 
 
 def _known(value: float | None) -> str:
@@ -114,6 +118,6 @@ def _known(value: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    if math.isnan(value):
-        return "undefined"
+    if not math.isfinite(value):
+        return "undefined" if math.isnan(value) else str(value)
     return f"{value:g}" if value == int(value) else f"{value:.3f}"

@@ -1,12 +1,11 @@
 """``grokprobe plugins``."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.console import Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.plugins import KINDS, Plugins, load_plugins
 
@@ -17,7 +16,7 @@ def command(session: Session, /) -> int:
     """Lists every task and measure with the distribution it comes from, and every plugin that could not be used."""
     plugins = load_plugins(session.plugins)
     if session.as_json:
-        click.echo(json.dumps(_as_json(plugins), indent=2))
+        echo_json(_as_json(plugins))
         return 0
     rows = [
         (KINDS[entry.kind][2], entry.name, entry.item.version, _origin(entry.plugin), entry.plugin.name)

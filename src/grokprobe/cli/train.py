@@ -1,13 +1,12 @@
 """``grokprobe train``."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from grokprobe.cli.console import Session, session_options
+from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.errors import UsageError
 from grokprobe.training.request import TrainPlan, TrainRequest, carry_out, plan_training
@@ -39,11 +38,11 @@ def command(session: Session, /, init_scales: str | None, *, dry_run: bool, **op
         return 0
     report = carry_out(request, plan, session.progress())
     if session.as_json:
-        click.echo(json.dumps([asdict(run) for run in report.runs], indent=2, default=str))
+        echo_json([asdict(run) for run in report.runs])
     else:
         _print(report)
     session.say_all(
-        "failed", [f"{run.directory}: its loss is not finite after epoch {run.diverged_at}" for run in report.diverged]
+        FAILED, [f"{run.directory}: its loss is not finite after epoch {run.diverged_at}" for run in report.diverged]
     )
     return 3 if report.diverged else 0
 

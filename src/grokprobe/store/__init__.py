@@ -3,7 +3,7 @@
 from grokprobe.store.cube import Cube, Row
 from grokprobe.store.ledger import Coordinate, Entry, LedgerWriter, next_generation, read_ledger
 from grokprobe.store.reading import open_results, read_group
-from grokprobe.store.results import BLOCK, PRIVATE_DIRECTORY, ResultsStore, check_format, reporting_write_errors
+from grokprobe.store.results import BLOCK, PRIVATE_DIRECTORY, ResultsStore, check_format
 
 __all__ = [
     "BLOCK",
@@ -19,5 +19,4 @@ __all__ = [
     "open_results",
     "read_group",
     "read_ledger",
-    "reporting_write_errors",
 ]

@@ -117,7 +117,7 @@ class Cube:
         """Appends the values that are new, as ordered, and resizes every array to fit. Can be repeated after a kill."""
         for dim in self._leading:
             known = self.positions(dim)
-            wanted = list(dict.fromkeys([*known, *coordinates[dim]]))
+            wanted = list(dict.fromkeys([*known, *coordinates.get(dim, ())]))
             array = self._array(dim)
             if len(wanted) != array.shape[0]:
                 array.resize((len(wanted),))

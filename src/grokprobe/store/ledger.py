@@ -5,6 +5,7 @@ ignored. The newest line about a coordinate counts, so resuming, detecting chang
 all follow from it.
 """
 
+import functools
 import json
 import os
 import uuid
@@ -43,7 +44,7 @@ class Entry:
 
 
 class LedgerWriter:
-    """Appends to a file of its own, created at the first append."""
+    """Appends to the file of this process and generation, created at the first append."""
 
     def __init__(self, directory: Path, generation: int) -> None:
         """Binds the writer; writes nothing.
@@ -53,7 +54,7 @@ class LedgerWriter:
             generation: number of the session; lines of a later generation count over earlier ones.
         """
         self._directory = directory
-        self._path = directory / f"{generation:08d}-{uuid.uuid4().hex}.jsonl"
+        self._path = directory / f"{generation:08d}-{_process_name(os.getpid())}.jsonl"
 
     def append(self, entries: Mapping[Coordinate, Entry]) -> None:
         """Appends one line about coordinates of one run and group. It counts once the line is whole on disk."""
@@ -90,6 +91,11 @@ def read_ledger(directory: Path) -> dict[Coordinate, Entry]:
 def next_generation(directory: Path) -> int:
     """Returns a number above that of every ledger file there is."""
     return 1 + max((int(path.name[:8]) for path in directory.glob("*.jsonl")), default=-1)
+
+
+@functools.lru_cache(maxsize=1)
+def _process_name(_process: int) -> str:
+    return uuid.uuid4().hex
 
 
 def _encode(record: dict[str, Any]) -> bytes:

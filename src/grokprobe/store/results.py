@@ -6,6 +6,7 @@ rename, and that is when readers see it. A process killed at any moment leaves t
 
 import contextlib
 import json
+import operator
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from filelock import FileLock, Timeout
 from zarr.errors import ZarrUserWarning
 
 from grokprobe import names
-from grokprobe.errors import StoreError, StoreWriteError, UsageError
+from grokprobe.errors import StoreError, UsageError, reporting_write_errors
 from grokprobe.store.cube import Cube
 
 FORMAT_ATTRIBUTE: Final = "grokprobe_format"
@@ -28,6 +29,8 @@ PRIVATE_DIRECTORY: Final = ".grokprobe"
 #: Epochs per work cell.
 BLOCK: Final = 32
 PARTIAL_SUFFIX: Final = ".partial"
+#: In the private directory while a process writes; stays behind if it did not end well.
+UNFINISHED_MARK: Final = "writing"
 
 
 class ResultsStore:
@@ -59,14 +62,15 @@ class ResultsStore:
             _acquire(lock, path)
         try:
             with reporting_write_errors(path):
-                _clean_after_kill(path)
+                if (private / UNFINISHED_MARK).exists():
+                    _repair(path)
                 if not (path / "zarr.json").exists():
                     attributes = {FORMAT_ATTRIBUTE: FORMAT_VERSION, "Conventions": "CF-1.11"}
                     zarr.create_group(path, attributes=attributes)
                     _consolidate(path)
-                (private / "writing").touch()
-                yield cls(path)
-                (private / "writing").unlink()
+                (private / UNFINISHED_MARK).touch()
+            yield cls(path)
+            (private / UNFINISHED_MARK).unlink()  # reached only where nothing was raised
         finally:
             lock.release()
 
@@ -112,8 +116,12 @@ class ResultsStore:
         shutil.rmtree(self.path / path)
 
     def publish(self) -> None:
-        """Makes everything written so far visible to readers, in one atomic rename."""
-        _consolidate(self.path)
+        """Makes everything written so far visible to readers, in one atomic rename.
+
+        The groups must not be half-grown: readers would find dimensions that contradict each other.
+        """
+        with reporting_write_errors(self.path):
+            _consolidate(self.path)
 
     def _require_group(self, path: str, attributes: Mapping[str, Any]) -> None:
         if not (self.path / path / "zarr.json").exists():
@@ -134,8 +142,7 @@ def check_format(path: Path, *, may_be_absent: bool = False) -> None:
         raise UsageError(f"expected a results store, found nothing at {path}")
     root = path / "zarr.json"
     try:
-        attributes = json.loads(root.read_text())["attributes"]
-        version = attributes[FORMAT_ATTRIBUTE]
+        version = operator.index(json.loads(root.read_text())["attributes"][FORMAT_ATTRIBUTE])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"expected a results store, found something else at {path}; name another path with --out"
@@ -144,22 +151,6 @@ def check_format(path: Path, *, may_be_absent: bool = False) -> None:
         raise StoreError(
             f"{path} has format {version}, this version reads up to {FORMAT_VERSION}; install a newer grokprobe"
         )
-
-
-@contextlib.contextmanager
-def reporting_write_errors(path: Path) -> Iterator[None]:
-    """Turns an operating-system error into a :class:`StoreWriteError` that names the store.
-
-    Raises:
-        StoreWriteError: the enclosed code raised an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StoreWriteError(
-            f"writing {path} failed: {error.strerror or error}; what was published before is unchanged;"
-            " make room or permission, then give the same command again"
-        ) from error
 
 
 def _acquire(lock: FileLock, path: Path) -> None:
@@ -183,8 +174,11 @@ def _consolidate(path: Path) -> None:
         zarr.consolidate_metadata(path)
 
 
-def _clean_after_kill(path: Path) -> None:
-    """Removes files that a killed process left half-written; there are none after a clean end."""
-    if (path / PRIVATE_DIRECTORY / "writing").exists():
-        for partial in path.rglob(f"*{PARTIAL_SUFFIX}"):
-            partial.unlink()
+def _repair(path: Path) -> None:
+    """Removes files that were left half-written, and brings half-grown groups to one length again."""
+    for partial in path.rglob(f"*{PARTIAL_SUFFIX}"):
+        partial.unlink()
+    for status in path.rglob(f"{names.STATUS}/zarr.json"):
+        group = status.parent.parent
+        leading = names.LEADING_DIMS if (group / names.EPOCH).exists() else names.SUMMARY_DIMS
+        Cube(path, group.relative_to(path).as_posix(), leading=leading, block=BLOCK).grow({})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from grokprobe.devices import find_device
-from grokprobe.errors import RecipeError, UsageError
+from grokprobe.errors import RecipeError, UsageError, reporting_write_errors
 from grokprobe.experiments import experiment_name
 from grokprobe.faults import suggest
 from grokprobe.plugins import TASKS, Plugins, PluginSelection, load_plugins
@@ -120,9 +120,10 @@ def carry_out(request: TrainRequest, plan: TrainPlan, progress: Progress) -> Tra
     )
     num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
     num_processes = min(request.jobs or (num_cores if device == "cpu" else 1), len(requests))
-    if num_processes == 1:
-        return train_sweep(requests, plan.plugins.find_task, progress)
-    return train_in_processes(requests, request.plugins, progress, num_processes)
+    with reporting_write_errors(Path(request.out)):
+        if num_processes == 1:
+            return train_sweep(requests, plan.plugins.find_task, progress)
+        return train_in_processes(requests, request.plugins, progress, num_processes)
 
 
 def _changes_experiment(overrides: Mapping[str, Any]) -> bool:

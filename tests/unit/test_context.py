@@ -1,0 +1,96 @@
+from typing import Any
+
+import pytest
+import torch
+
+from grokprobe.context import CheckpointContext, Network, Surroundings
+from grokprobe.errors import UsageError
+from grokprobe.interfaces import Requirement, RunCoordinates, Samples, Subject
+from unit.testing.miniature import NoOptions, SizeOptions
+
+STORED = {epoch: {"w": torch.full((2, 2), float(epoch))} for epoch in (0, 5, 20)}
+SAMPLES = Samples(inputs=torch.eye(2), targets=torch.arange(2))
+
+
+def build(epoch: int, *, measure: tuple[str, str] = ("probes/x", "1"), options: Any = None, **given: Any) -> Any:
+    loaded = given.pop("loaded", [])
+
+    def load(wanted: int) -> dict[str, torch.Tensor]:
+        loaded.append(wanted)
+        return STORED[wanted]
+
+    surroundings = Surroundings(
+        subject=Subject(task=None, shapes={"w": (2, 2)}, constant=frozenset(), available=frozenset(Requirement)),
+        run=given.pop("run", RunCoordinates(seed=0, init_scale=1.0)),
+        epochs=tuple(STORED),
+        load=load,
+        network=given.pop("network", None),
+        train=given.pop("train", None),
+        test=None,
+        device=torch.device("cpu"),
+    )
+    return CheckpointContext(surroundings, epoch, measure, options)
+
+
+@pytest.mark.parametrize(("epoch", "previous", "following"), [(0, None, 5), (5, 0, 20), (20, 5, None)])
+def test_neighbours_are_the_stored_ones(epoch: int, previous: int | None, following: int | None) -> None:
+    context = build(epoch)
+    found = [None if near is None else int(near["w"][0, 0]) for near in (context.previous, context.next)]
+    assert found == [previous, following]
+    assert int(context.initial["w"][0, 0]) == 0
+    assert int(context.final["w"][0, 0]) == 20
+    assert int(context.parameters["w"][0, 0]) == epoch == context.epoch
+
+
+def test_nothing_is_loaded_before_it_is_asked_for() -> None:
+    loaded: list[int] = []
+    context = build(5, loaded=loaded)
+    assert (context.run.seed, context.subject.shapes, loaded) == (0, {"w": (2, 2)}, [])
+    assert context.next is not None
+    assert loaded == [20]
+
+
+def test_parameters_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError):
+        build(0).parameters["w"] = torch.zeros(2, 2)
+
+
+def draw(**given: Any) -> list[float]:
+    return torch.rand(3, generator=build(given.pop("epoch", 5), **given).generator).tolist()
+
+
+def test_generators_are_fresh_and_equal_for_equal_work() -> None:
+    context = build(5)
+    first, second = (torch.rand(3, generator=context.generator).tolist() for _ in range(2))
+    assert first == second == draw()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"epoch": 20},
+        {"measure": ("probes/y", "1")},
+        {"measure": ("probes/x", "2")},
+        {"options": SizeOptions(p=5)},
+        {"run": RunCoordinates(seed=1, init_scale=1.0)},
+        {"run": RunCoordinates(seed=0, init_scale=2.0)},
+    ],
+)
+def test_generators_differ_for_different_work(changed: dict[str, Any]) -> None:
+    assert draw(**{"options": SizeOptions()} | changed) != draw(options=SizeOptions())
+
+
+def test_what_was_not_declared_is_refused() -> None:
+    context = build(0, options=NoOptions())
+    for access in ("train", "test"):
+        with pytest.raises(UsageError, match=f"expected a {access}.*requires"):
+            getattr(context, access)
+    with pytest.raises(UsageError, match="expected a model"):
+        context.apply(context.parameters, SAMPLES.inputs)
+
+
+def test_the_network_takes_parameters_by_the_checkpoint_names() -> None:
+    network = Network(module=torch.nn.Linear(2, 2, bias=False), mapping={"weight": "w"})
+    context = build(5, network=network, train=SAMPLES)
+    assert context.apply(context.parameters, context.train.inputs).tolist() == [[5.0, 5.0], [5.0, 5.0]]
+    assert context.apply(context.next, context.train.inputs).tolist() == [[20.0, 20.0], [20.0, 20.0]]
