@@ -1,6 +1,7 @@
 """The verb ``analyze``: checkpoints in, one labelled dataset out."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -9,24 +10,28 @@ from typing import Any, Final
 import torch
 
 from grokprobe import names
-from grokprobe.checkpoints import Discovery, Run, SkippedFile, discover
+from grokprobe.analysis_report import AnalysisReport, build_report
+from grokprobe.checkpoints import Discovery, discover
 from grokprobe.checkpoints.digests import DigestCache
+from grokprobe.checkpoints.native import write_atomically
 from grokprobe.devices import find_device
-from grokprobe.errors import CheckpointError, UsageError
+from grokprobe.errors import CheckpointError, UsageError, reporting_write_errors
 from grokprobe.executors import SerialExecutor
 from grokprobe.experiment_plan import ExperimentPlan, PlanSettings, digest_or_mark, plan_experiment
-from grokprobe.experiments import Identification, flatten, group_runs, rename
-from grokprobe.pipeline import Failure
-from grokprobe.planning import build_requests, check_tables, plan_measures
-from grokprobe.plugins import PluginSelection, load_plugins
+from grokprobe.experiments import Identification, group_runs, rename
+from grokprobe.interfaces import Task
+from grokprobe.placing import SeedNumbers
+from grokprobe.planning import PlannedMeasure, build_requests, check_tables, plan_measures
+from grokprobe.plugins import Plugins, PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
-from grokprobe.settings import meets, parse_conditions, parse_epochs, parse_settings
-from grokprobe.status import Status
+from grokprobe.settings import parse_conditions, parse_epochs, parse_settings
 from grokprobe.store import PRIVATE_DIRECTORY, ResultsStore, check_format, next_generation, read_ledger
 from grokprobe.writing import write_experiment
 
 #: Tables of ``--set`` that are no measure.
 RESERVED_TABLES: Final = ("task", "model", "run")
+#: In the private directory: numbers of runs whose seed nobody says.
+SEEDS_FILE: Final = "seeds.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,42 +68,6 @@ class AnalysisRequest:
     dry_run: bool = False
     #: Which plugins to load.
     plugins: PluginSelection = field(default_factory=PluginSelection.from_environment)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentReport:
-    """What was done for one experiment."""
-
-    #: Its name in the store.
-    name: str
-    #: Number of runs, and of distinct epochs.
-    num_runs: int
-    num_epochs: int
-    #: Measure group → (results asked for, results that were measured now).
-    measured: Mapping[str, tuple[int, int]]
-    #: Measure group → why it does not apply to some or all runs.
-    not_applicable: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnalysisReport:
-    """What ``analyze`` did and what a user should know."""
-
-    #: Where the dataset is.
-    results: Path
-    #: By experiment.
-    experiments: tuple[ExperimentReport, ...]
-    #: Assumptions, contradictions, tensors left out.
-    notices: tuple[str, ...]
-    #: Files that are no checkpoints; no failure.
-    skipped: tuple[SkippedFile, ...]
-    #: Results and files that could not be had, also those that failed before and were not tried again.
-    failures: tuple[Failure, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """0 if nothing failed, 3 if something did."""
-        return 3 if self.failures else 0
 
 
 def analyze(
@@ -138,133 +107,118 @@ def carry_out(request: AnalysisRequest, executor: Executor, progress: Progress) 
 
 
 def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -> AnalysisReport:
+    asked = _understand(request)
+    discovery = discover(
+        request.checkpoints,
+        layout=request.layout,
+        state_dict_key=str(asked.settings.get("run", {}).get("state_dict", "")),
+        progress=progress,
+    )
+    _refuse_nothing(discovery, request)
+    out = Path(request.out)
+    if request.dry_run:
+        planned = _plan(asked, discovery, request)
+        return build_report(out, discovery, planned.remarks, [(plan, None) for plan in planned.plans])
+    with ResultsStore.open(out) as store:  # planned under the lock: what is done is read once and stays true
+        planned = _plan(asked, discovery, request)
+        planned.remember(out)
+        generation = next_generation(store.ledger)
+        execution = (executor, asked.device, progress)
+        done = [(plan, write_experiment(plan, store, generation, execution)) for plan in planned.plans]
+    return build_report(out, discovery, planned.remarks, done)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A request whose words are understood; nothing has been read for it yet."""
+
+    plugins: Plugins
+    settings: Mapping[str, Mapping[str, Any]]
+    conditions: Mapping[str, tuple[Any, ...]]
+    is_wanted: Callable[[int], bool]
+    given_task: type[Task] | None
+    measures: tuple[PlannedMeasure, ...]
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What is to be done, and what is remembered for the next time."""
+
+    plans: list[ExperimentPlan]
+    remarks: list[str]
+    digest_cache: DigestCache
+    numbers: SeedNumbers
+
+    def remember(self, out: Path) -> None:
+        """Writes digests of files and numbers of runs into the store's private directory."""
+        with reporting_write_errors(out):
+            self.digest_cache.save()
+            write_atomically(out / PRIVATE_DIRECTORY / SEEDS_FILE, json.dumps(self.numbers.given).encode())
+
+
+def _understand(request: AnalysisRequest) -> _Asked:
     plugins = load_plugins(request.plugins)
     settings = parse_settings(request.settings)
     requests = build_requests(names.PROBES, request.probes, plugins, settings)
     check_tables(settings, requests, RESERVED_TABLES)
-    measures = plan_measures(requests, plugins)
-    out = Path(request.out)
-    check_format(out, may_be_absent=True)
-
-    discovery = discover(
-        request.checkpoints,
-        layout=request.layout,
-        state_dict_key=str(settings.get("run", {}).get("state_dict", "")),
-        progress=progress,
+    check_format(Path(request.out), may_be_absent=True)
+    return _Asked(
+        plugins=plugins,
+        settings=settings,
+        conditions=parse_conditions(request.where),
+        is_wanted=parse_epochs(request.epochs),
+        given_task=None if request.task is None else plugins.load_task(request.task),
+        measures=plan_measures(requests, plugins),
+        device=find_device(request.device),
     )
-    runs = _select(discovery, request)
+
+
+def _plan(asked: _Asked, discovery: Discovery, request: AnalysisRequest) -> _Planned:
+    out = Path(request.out)
+    private = out / PRIVATE_DIRECTORY
     stored = ResultsStore(out).experiments() if out.exists() else {}
     held = {name: str(attributes.get("digest", "")) for name, attributes in stored.items()}
-    identification = Identification(find_task=plugins.find_task, task_name=request.task, settings=settings)
-    experiments, remarks = group_runs(runs, identification, held)
+    seeds = private / SEEDS_FILE
+    numbers = SeedNumbers(json.loads(seeds.read_text()) if seeds.exists() else {})
+    identification = Identification(
+        find_task=asked.plugins.find_task,
+        given_task=asked.given_task,
+        settings=asked.settings,
+        conditions=asked.conditions,
+        numbers=numbers,
+    )
+    experiments, remarks = group_runs(discovery.runs, identification, held)
     if request.name is not None:
         experiments = rename(experiments, request.name, held)
-
-    private = out / PRIVATE_DIRECTORY
     digest_cache = DigestCache(private / "digests.jsonl")
-    entries = read_ledger(private / "ledger")
     digest_of = digest_or_mark(digest_cache.digest)
+    entries = read_ledger(private / "ledger")
     given = PlanSettings(
-        settings=settings,
+        settings=asked.settings,
         factory=request.model,
-        is_wanted=parse_epochs(request.epochs),
+        is_wanted=asked.is_wanted,
         retry_failed=request.retry_failed,
         recompute=request.recompute,
     )
     plans = [
-        plan_experiment(experiment, measures, (stored.get(experiment.name, {}), entries), digest_of, given)
+        plan_experiment(experiment, asked.measures, (stored.get(experiment.name, {}), entries), digest_of, given)
         for experiment in experiments
     ]
-    failures = [] if request.dry_run else _write(request, plans, (executor, progress), digest_cache)
-    notices = [*discovery.warnings, *remarks, *(notice for plan in plans for notice in plan.applications.notices)]
-    return AnalysisReport(
-        results=out,
-        experiments=tuple(_report(plan) for plan in plans),
-        notices=tuple(dict.fromkeys(notices)),
-        skipped=discovery.skipped,
-        failures=(*_unplaced(discovery), *failures),
-    )
+    epochs = [epoch for plan in plans for run in plan.runs for epoch in run.epochs]
+    if not any(map(asked.is_wanted, epochs)):
+        raise UsageError(f"--epochs {request.epochs}: expected some of {min(epochs)} to {max(epochs)}, selected none")
+    return _Planned(plans=plans, remarks=remarks, digest_cache=digest_cache, numbers=numbers)
 
 
-def _select(discovery: Discovery, request: AnalysisRequest) -> list[Run]:
-    """Returns the runs asked for; raises if nothing is left."""
-    if not discovery.runs:
-        failed = (*discovery.refused, *discovery.unreadable)
-        if failed:
-            raise CheckpointError(f"nothing could be read: {failed[0].path}: {failed[0].reason}{_more(len(failed))}")
-        reason = f"{discovery.skipped[0].path}: {discovery.skipped[0].reason}" if discovery.skipped else "no files"
-        raise UsageError(f"no checkpoints in {request.checkpoints}: {reason}{_more(len(discovery.skipped))}")
-    conditions = parse_conditions(request.where)
-    runs = [run for run in discovery.runs if meets(conditions, _selectable(run))]
-    if not runs:
-        keys = sorted({key for run in discovery.runs for key in _selectable(run)})
-        raise UsageError(f"--where {' '.join(request.where)} selects none of {len(discovery.runs)} runs; keys: {keys}")
-    is_wanted = parse_epochs(request.epochs)
-    found = sorted({checkpoint.epoch for run in runs for checkpoint in run.checkpoints})
-    if not any(is_wanted(epoch) for epoch in found):
-        raise UsageError(f"--epochs {request.epochs}: expected some of {found[0]} to {found[-1]}, selected none")
-    return runs
-
-
-def _selectable(run: Run) -> dict[str, Any]:
-    parameters = flatten(run.parameters)
-    short = {key.partition(".")[2]: value for key, value in parameters.items()}
-    own = {"task": parameters.get("task.name"), names.SEED: run.seed, names.INIT_SCALE: run.init_scale}
-    return {**short, **parameters, **{key: value for key, value in own.items() if value is not None}}
-
-
-def _write(
-    request: AnalysisRequest,
-    plans: list[ExperimentPlan],
-    execution: tuple[Executor, Progress],
-    digest_cache: DigestCache,
-) -> list[Failure]:
-    executor, progress = execution
-    device = find_device(request.device)
-    failures = []
-    with ResultsStore.open(Path(request.out)) as store:
-        digest_cache.save()
-        generation = next_generation(store.ledger)
-        for plan in plans:
-            failures.extend(write_experiment(plan, store, generation, (executor, device, progress)))
-    for plan in plans:
-        failures.extend(_failed_before(plan))
-    return failures
-
-
-def _failed_before(plan: ExperimentPlan) -> list[Failure]:
-    failed = []
-    for coordinate in plan.wanted:
-        entry = plan.entries.get(coordinate)
-        if coordinate in plan.todo or entry is None or entry.status not in (Status.FAILED, Status.REFUSED):
-            continue
-        where = (
-            f"{coordinate.group} seed {coordinate.seed} init_scale {coordinate.init_scale:g} epoch {coordinate.epoch}"
-        )
-        failed.append(Failure(where=where, reason=f"{entry.error} (failed before; --retry-failed tries again)"))
-    return failed
-
-
-def _report(plan: ExperimentPlan) -> ExperimentReport:
-    measured = {}
-    for group in plan.measures:
-        asked = [coordinate for coordinate in plan.wanted if coordinate.group == plan.group(group)]
-        measured[group] = (len(asked), len(plan.todo.intersection(asked)))
-    return ExperimentReport(
-        name=plan.experiment.name,
-        num_runs=len(plan.runs),
-        num_epochs=len({coordinate.epoch for coordinate in plan.wanted}),
-        measured=measured,
-        not_applicable={
-            group: reason
-            for group, reason in plan.applications.reasons.items()
-            if group != names.HISTORY or plan.experiment.task is not None  # without a task nobody expects one
-        },
-    )
-
-
-def _unplaced(discovery: Discovery) -> list[Failure]:
-    return [Failure(where=str(file.path), reason=file.reason) for file in (*discovery.refused, *discovery.unreadable)]
+def _refuse_nothing(discovery: Discovery, request: AnalysisRequest) -> None:
+    if discovery.runs:
+        return
+    failed = (*discovery.refused, *discovery.unreadable)
+    if failed:
+        raise CheckpointError(f"nothing could be read: {failed[0].path}: {failed[0].reason}{_more(len(failed))}")
+    reason = f"{discovery.skipped[0].path}: {discovery.skipped[0].reason}" if discovery.skipped else "no files"
+    raise UsageError(f"no checkpoints in {request.checkpoints}: {reason}{_more(len(discovery.skipped))}")
 
 
 def _more(number: int) -> str:

@@ -14,10 +14,11 @@ from grokprobe.checkpoints import CheckpointRef, read_checkpoint
 from grokprobe.checkpoints.digests import file_digest
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.context import Network, Surroundings
-from grokprobe.errors import UsageError
-from grokprobe.experiments import Experiment, Member
+from grokprobe.errors import GrokprobeError, UsageError
+from grokprobe.experiments import Experiment
 from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Split, Subject, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
+from grokprobe.placing import Member
 from grokprobe.plugins import load_attribute
 
 
@@ -55,49 +56,61 @@ class BoundRun:
         return self.coordinates.seed, self.coordinates.init_scale
 
     def surroundings(self, device: torch.device, load: Callable[[int], Parameters]) -> Surroundings:
-        """Builds network and data for the Contexts of this run."""
-        samples = None
-        if self.subject.task is not None and self.split is not None:
-            samples = _samples(_ByKey(self.subject.task), self.split, self.split_content)
-        network = None
-        if self.mapping is not None:
+        """Returns what the Contexts of this run share; network and data are built when a measure first asks."""
+
+        @functools.cache
+        def network() -> Network:
             module = _build_module(self.subject.task, self.factory).to(device).eval()
-            network = Network(module=module, mapping=self.mapping)
-        train, test = (None, None) if samples is None else (_moved(part, device) for part in samples)
+            return Network(module=module, mapping=self.mapping or {})
+
+        @functools.cache
+        def samples() -> tuple[Samples, Samples]:
+            if self.subject.task is None or self.split is None:
+                raise UsageError("expected a task and a split, found none")
+            train, test = _samples(_ByKey(self.subject.task), self.split, self.split_content)
+            return _moved(train, device), _moved(test, device)
+
         return Surroundings(
             subject=self.subject,
             run=self.coordinates,
             epochs=self.epochs,
             load=load,
-            network=network,
-            train=train,
-            test=test if test is not None and len(test) else None,
+            network=None if self.mapping is None else network,
+            samples=None if self.subject.task is None or self.split is None else samples,
             device=device,
         )
 
 
-def bind_run(
-    experiment: Experiment, member: Member, constant: frozenset[str], settings: Mapping[str, Any], factory: str
-) -> BoundRun:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What binding depends on beyond the run."""
+
+    #: Tensors that are no weights.
+    constant: frozenset[str]
+    #: Parsed ``--set`` tables.
+    settings: Mapping[str, Any]
+    #: ``MODULE:FACTORY`` or ``FILE.py:FACTORY``, or empty.
+    factory: str
+    #: What the measures need, all together; nothing else is looked for.
+    needed: frozenset[Requirement]
+
+
+def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundRun:
     """Decides what is available for a run. Reads no checkpoint.
 
-    Args:
-        experiment: what the run belongs to.
-        member: the run.
-        constant: tensors that are no weights.
-        settings: parsed ``--set`` tables.
-        factory: ``MODULE:FACTORY`` or ``FILE.py:FACTORY``, or empty.
-
     Raises:
-        UsageError: an explicit mapping or factory that does not fit, or a split that cannot be read.
+        UsageError: an explicit mapping or factory that does not fit, or a split that cannot be had.
     """
-    mapping, misfit = _fit_network(experiment, member.run.shapes, constant, (settings, factory))
+    mapping, misfit = None, ""
+    if Requirement.MODEL in binding.needed or binding.factory:
+        mapping, misfit = _fit_network(experiment, member.run.shapes, binding)
     available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.FINAL}
     if mapping is not None:
         available.add(Requirement.MODEL)
     split_content = _split_content(member.split or "")
-    if experiment.task is not None and member.split is not None:
-        split = _split(_ByKey(experiment.task), member.split, split_content)
+    needs_data = {Requirement.TRAIN_SPLIT, Requirement.TEST_SPLIT} & binding.needed
+    if experiment.task is not None and member.split is not None and needs_data:
+        split = _draw_split(experiment.task, member.split, split_content)
         available.add(Requirement.TRAIN_SPLIT)
         if len(split.test):
             available.add(Requirement.TEST_SPLIT)
@@ -105,18 +118,27 @@ def bind_run(
         subject=Subject(
             task=experiment.task,
             shapes=dict(member.run.shapes),
-            constant=constant,
+            constant=binding.constant,
             available=frozenset(available),
         ),
         coordinates=RunCoordinates(seed=member.seed, init_scale=member.init_scale),
         checkpoints={checkpoint.epoch: checkpoint for checkpoint in member.run.checkpoints},
         split=member.split,
         split_content=split_content,
-        factory=factory,
+        factory=binding.factory,
         mapping=mapping,
         misfit=misfit,
-        state_dict_key=str(settings.get("run", {}).get("state_dict", "")),
+        state_dict_key=str(binding.settings.get("run", {}).get("state_dict", "")),
     )
+
+
+def _draw_split(task: Task, text: str, content: str) -> Split:
+    try:
+        return _split(_ByKey(task), text, content)
+    except GrokprobeError:
+        raise
+    except Exception as error:
+        raise UsageError(f"task {task.name!r} cannot split its samples ({text}): {error!r}") from error
 
 
 def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozenset[str]:
@@ -143,26 +165,23 @@ def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozen
 
 
 def _fit_network(
-    experiment: Experiment,
-    shapes: Mapping[str, tuple[int, ...]],
-    constant: frozenset[str],
-    given: tuple[Mapping[str, Any], str],
+    experiment: Experiment, shapes: Mapping[str, tuple[int, ...]], binding: Binding
 ) -> tuple[Mapping[str, str] | None, str]:
-    settings, factory = given
-    if experiment.task is None and not factory:
+    if experiment.task is None and not binding.factory:
         return None, "no task and no model is known; give --task or --model"
-    own = _parameter_shapes(_build_module(experiment.task, factory))
-    if factory or experiment.is_native:
-        if own == dict(shapes):
-            return {name: name for name in own}, ""
-        if factory:
-            raise UsageError(
-                f"--model {factory}: its parameters {_listed(own)} are not the checkpoint's {_listed(shapes)}"
-            )
-    explicit = {str(name): str(foreign) for name, foreign in settings.get("task", {}).get("map", {}).items()}
-    weights = {name: shape for name, shape in shapes.items() if name not in constant}
+    own = _parameter_shapes(_build_module(experiment.task, binding.factory))
+    if own == dict(shapes):
+        return {name: name for name in own}, ""
+    if binding.factory:
+        raise UsageError(
+            f"--model {binding.factory}: its parameters {_listed(own)} are not the checkpoint's {_listed(shapes)}"
+        )
+    explicit = binding.settings.get("task", {}).get("map", {})
+    if not isinstance(explicit, dict):
+        raise UsageError(f"--set task.map: expected task.map.NEW=OLD, found task.map={explicit}")
+    weights = {name: shape for name, shape in shapes.items() if name not in binding.constant}
     try:
-        return map_parameters(weights, own, explicit), ""
+        return map_parameters(weights, own, {str(new): str(old) for new, old in explicit.items()}), ""
     except UsageError as error:
         if explicit:
             raise

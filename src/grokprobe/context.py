@@ -42,12 +42,10 @@ class Surroundings:
     epochs: tuple[int, ...]
     #: Loads the parameters of an epoch onto the device.
     load: Callable[[int], Parameters]
-    #: The network, where one is known.
-    network: Network | None
-    #: The training samples, where the split is known.
-    train: Samples | None
-    #: The test samples, where the split is known and has some.
-    test: Samples | None
+    #: Builds the network on first use; None where none is known.
+    network: Callable[[], Network] | None
+    #: Builds training and test samples on first use; None where the split is unknown.
+    samples: Callable[[], tuple[Samples, Samples]] | None
     #: Where to compute.
     device: torch.device
 
@@ -122,16 +120,16 @@ class CheckpointContext:
     @property
     def train(self) -> Samples:
         """The training samples."""
-        return _known(self._surroundings.train, "a training split")
+        return _known(self._surroundings.samples, "a training split")()[0]
 
     @property
     def test(self) -> Samples:
         """The test samples."""
-        return _known(self._surroundings.test, "a test split")
+        return _known(self._surroundings.samples, "a test split")()[1]
 
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the network's outputs at ``parameters``."""
-        return _known(self._surroundings.network, "a model").apply(parameters, inputs)
+        return _known(self._surroundings.network, "a model")().apply(parameters, inputs)
 
     @property
     def generator(self) -> torch.Generator:

@@ -58,7 +58,7 @@ SUMMARY_SPECS: Final = (
             name=f"final_{spec.name}",
             bounds=spec.bounds,
             units=spec.units,
-            description=f"{spec.description}, the last epoch of the history",
+            description=f"{spec.description}; the last value of the history",
             reference="grokprobe",
             headline=spec.name == names.TEST_ACCURACY,
         )

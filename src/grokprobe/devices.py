@@ -1,8 +1,12 @@
 """Where to compute."""
 
+from typing import Final
+
 import torch
 
 from grokprobe.errors import UsageError
+
+DEVICE_TYPES: Final = ("cpu", "cuda", "mps")
 
 
 def find_device(name: str) -> str:
@@ -13,6 +17,8 @@ def find_device(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in DEVICE_TYPES:
+        raise UsageError(f"--device: expected auto, {', '.join(DEVICE_TYPES)}, found {name!r}")
     try:
         return str(torch.empty(0, device=name).device)
     except (RuntimeError, AssertionError) as error:  # torch asserts where it was built without the back-end

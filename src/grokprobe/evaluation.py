@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
 def evaluate(task: Task, apply: Callable[[torch.Tensor], torch.Tensor], samples: Samples) -> Evaluation:
     """Returns mean loss and accuracy over all ``samples``; both NaN where there are none.
 
-    Forward passes are in the parameters' own precision, sums over batches in float64.
+    Forward passes are in the parameters' own precision, everything after the outputs in float64.
 
     Args:
         task: gives the loss and what counts as correct.
@@ -37,6 +37,6 @@ def evaluate(task: Task, apply: Callable[[torch.Tensor], torch.Tensor], samples:
     for start in range(0, len(samples), EVALUATION_BATCH):
         targets = samples.targets[start : start + EVALUATION_BATCH]
         outputs = apply(samples.inputs[start : start + EVALUATION_BATCH])
-        total_loss += float(task.loss(outputs, targets)) * len(targets)
+        total_loss += float(task.loss(outputs.double(), targets)) * len(targets)
         num_correct += task.num_correct(outputs, targets)
     return Evaluation(total_loss / len(samples), num_correct / len(samples))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from grokprobe import names
-from grokprobe.binding import BoundRun, bind_run, find_constant_tensors
+from grokprobe.binding import Binding, BoundRun, bind_run, find_constant_tensors
 from grokprobe.errors import CheckpointError
 from grokprobe.experiments import Experiment
 from grokprobe.planning import (
@@ -14,7 +14,7 @@ from grokprobe.planning import (
     PlannedMeasure,
     find_applications,
     find_wanted,
-    input_digest,
+    input_digests,
 )
 from grokprobe.probes.history import EvaluatedHistory, HistoryOptions
 from grokprobe.store import Coordinate, Entry
@@ -63,6 +63,8 @@ class ExperimentPlan:
     constant: frozenset[str]
     #: Whether a group measured otherwise is replaced.
     recompute: bool
+    #: What a user should know about the plan itself.
+    notices: tuple[str, ...]
 
     def group(self, measure_group: str) -> str:
         """Returns the path of a measure's group in the store."""
@@ -86,25 +88,26 @@ def plan_experiment(
         given: the rest.
     """
     attributes, entries = stored
-    state_dict_key = str(given.settings.get("run", {}).get("state_dict", ""))
-    if "constant" in attributes:  # decided once, so that a store that grows keeps its layers
-        constant = frozenset(attributes["constant"])
-    else:
-        constant = find_constant_tensors(experiment, state_dict_key)
-    runs = tuple(bind_run(experiment, member, constant, given.settings, given.factory) for member in experiment.members)
     if not experiment.is_native:
         measures = (*measures, _evaluated_history())
+    state_dict_key = str(given.settings.get("run", {}).get("state_dict", ""))
+    found = find_constant_tensors(experiment, state_dict_key)
+    constant, notices = _constant_tensors(found, attributes, given.recompute)
+    binding = Binding(
+        constant=constant,
+        settings=given.settings,
+        factory=given.factory,
+        needed=frozenset().union(*(measure.probe.requires for measure in measures)),
+    )
+    runs = tuple(bind_run(experiment, member, binding) for member in experiment.members)
     applications = find_applications(measures, list(runs))
     applying = {measure.group: measure for measure in measures if measure.group in applications.runs}
     wanted = {
-        Coordinate(f"{experiment.name}/{group}", run.coordinates.seed, run.coordinates.init_scale, epoch): input_digest(
-            measure, run, place, file_digest
-        )
+        Coordinate(f"{experiment.name}/{group}", *run.identity, epoch): digest
         for group, measure in applying.items()
         for position, run in enumerate(runs)
         if position in applications.runs[group]
-        for place, epoch in enumerate(run.epochs)
-        if given.is_wanted(epoch)
+        for epoch, digest in input_digests(measure, run, given.is_wanted, file_digest).items()
     }
     todo = find_wanted(entries, wanted, retry_failed=given.retry_failed, recompute=given.recompute)
     return ExperimentPlan(
@@ -118,7 +121,20 @@ def plan_experiment(
         entries=entries,
         constant=constant,
         recompute=given.recompute,
+        notices=notices,
     )
+
+
+def _constant_tensors(
+    found: frozenset[str], attributes: Mapping[str, Any], recompute: bool
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Returns the tensors that are no weights. Decided once, so that a store that grows keeps its layers."""
+    if "constant" not in attributes or recompute:
+        return found, ()
+    stored = frozenset(attributes["constant"])
+    late = ", ".join(sorted(found - stored))
+    remark = f"{attributes['experiment']}: {late} is constant along the runs, which could not be seen when the store"
+    return stored, (f"{remark} was begun; --recompute leaves it out",) if late else ()
 
 
 def digest_or_mark(digest: Callable[[Path], str]) -> Callable[[Path], str]:

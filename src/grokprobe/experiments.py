@@ -4,7 +4,6 @@ An experiment is identified by the digest of its full parameter set; its name is
 """
 
 import hashlib
-import itertools
 import json
 import re
 import tomllib
@@ -12,48 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt
-
 from grokprobe.checkpoints import Run
 from grokprobe.errors import UsageError
-from grokprobe.faults import validate_options
+from grokprobe.faults import suggest, validate_options
 from grokprobe.interfaces import Task
+from grokprobe.placing import RUN, TASK, Member, SeedNumbers, Tables, place_runs, refuse_collisions, select_members
 
-TASK: Final = "task"
 MODEL: Final = "model"
 OPTIMIZER: Final = "optimizer"
-RUN: Final = "run"
 #: Keys of ``--set task.…`` that are no parameters of the task.
 TASK_DIRECTIVES: Final = ("split", "map")
-
-Tables = Mapping[str, Mapping[str, Any]]
-
-
-class RunDirectives(BaseModel):
-    """What ``--set run.…`` says of every run that was not written by ``grokprobe train``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    #: Seed of the runs.
-    seed: NonNegativeInt | None = None
-    #: Initialisation scale of the runs.
-    init_scale: FiniteFloat | None = None
-    #: Key of the state dict inside a checkpoint file.
-    state_dict: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A run at its place in an experiment."""
-
-    #: The run as found.
-    run: Run
-    #: Its seed.
-    seed: int
-    #: Its initialisation scale.
-    init_scale: float
-    #: ``seed:N``, ``all`` or ``indices:FILE``; None where the split is unknown.
-    split: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +50,16 @@ class Experiment:
 class Identification:
     """How to tell which experiment a run belongs to."""
 
-    #: Finds a Task class by name.
+    #: Finds a registered Task class for a name found in a file; never runs one.
     find_task: Callable[[str], type[Task]]
-    #: Task given for checkpoints that do not say theirs.
-    task_name: str | None
+    #: Task of checkpoints that do not say theirs, as given by the user.
+    given_task: type[Task] | None
     #: Parsed ``--set`` tables.
     settings: Tables
+    #: Parsed ``--where`` conditions.
+    conditions: Mapping[str, tuple[Any, ...]]
+    #: Numbers for runs whose seed nobody says.
+    numbers: SeedNumbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +82,7 @@ def group_runs(
         held_names: names that are taken already → digest of the experiment that holds them.
 
     Raises:
-        UsageError: invalid task parameters, or two runs on one (seed, init_scale, epoch).
+        UsageError: invalid task parameters, two runs on one (seed, init_scale), or nothing selected.
     """
     identities: dict[str, _Identity] = {}
     members: dict[str, list[Run]] = {}
@@ -121,12 +92,19 @@ def group_runs(
         notices.extend(remarks)
         identities.setdefault(identity.digest, identity)
         members.setdefault(identity.digest, []).append(run)
-    experiments = []
+    experiments, keys = [], set()
     taken = dict(held_names)
     for digest, identity in identities.items():
         name = _unique_name(identity, taken)
         taken[name] = digest
-        placed, remarks = _place(name, members[digest], identification.settings)
+        placed, remarks = place_runs(
+            (name, digest, identity.parameters), members[digest], identification.settings, identification.numbers
+        )
+        keys |= {key for member in placed for key in member.selectable(identity.parameters)}
+        selected = select_members(placed, identity.parameters, identification.conditions)
+        refuse_collisions(name, selected)
+        if not selected:
+            continue
         notices.extend(remarks)
         experiments.append(
             Experiment(
@@ -135,9 +113,14 @@ def group_runs(
                 parameters=identity.parameters,
                 task=identity.task,
                 epoch_units=identity.epoch_units,
-                members=placed,
+                members=tuple(sorted(selected, key=lambda member: (member.seed, member.init_scale))),
             )
         )
+    if not experiments:
+        unknown = [key for key in identification.conditions if key not in keys]
+        hint = suggest(unknown[0], keys) if unknown else ""
+        conditions = ", ".join(f"{key}={value}" for key, value in identification.conditions.items())
+        raise UsageError(f"--where {conditions}: selects none of the runs{hint}")
     return experiments, list(dict.fromkeys(notices))
 
 
@@ -156,6 +139,8 @@ def rename(experiments: list[Experiment], name: str, held_names: Mapping[str, st
         found = ", ".join(experiment.name for experiment in experiments)
         raise UsageError(f"--name: expected one experiment, found {len(experiments)} ({found}); select with --where")
     name = _safe(name)
+    if name.startswith(".") or name in ("", "zarr.json"):
+        raise UsageError(f"--name: expected a name that can be that of a group, found {name!r}")
     if held_names.get(name, experiments[0].digest) != experiments[0].digest:
         raise UsageError(f"--name {name}: another experiment in the store is called so; choose another name")
     return [replace(experiments[0], name=name)]
@@ -198,11 +183,11 @@ def flatten(tables: Tables) -> dict[str, Any]:
 
 def _identify(run: Run, identification: Identification) -> tuple[_Identity, list[str]]:
     tables = {name: dict(content) for name, content in run.parameters.items()}
-    task_name = tables.get(TASK, {}).get("name", identification.task_name)
-    task_class, notices = None, []
-    if task_name is not None:
+    own_name = tables.get(TASK, {}).get("name")
+    task_class, notices = (None if run.is_native else identification.given_task), []
+    if own_name is not None:
         try:
-            task_class = identification.find_task(task_name)
+            task_class = identification.find_task(str(own_name))
         except UsageError as error:
             if not run.is_native:
                 raise
@@ -210,6 +195,7 @@ def _identify(run: Run, identification: Identification) -> tuple[_Identity, list
     if not run.is_native:
         notices.extend(_apply_settings(run, tables, identification.settings, task_class))
     task = _bind(task_class, tables) if task_class is not None else None
+    tables = {name: content for name, content in tables.items() if content}
     shapes = {} if run.is_native else {name: list(shape) for name, shape in run.shapes.items()}
     key = json.dumps([tables, shapes, run.epoch_units], sort_keys=True, default=str)
     identity = _Identity(
@@ -245,6 +231,8 @@ def _apply_settings(
             if tables.get(table, {}).get(key, value) != value:
                 remarks.append(f"{run.path} says {key}={tables[table][key]}; --set {table}.{key}={value} is used")
             tables.setdefault(table, {})[key] = value
+    if state_dict := settings.get(RUN, {}).get("state_dict"):
+        tables.setdefault(RUN, {})["state_dict"] = state_dict  # other weights of the same files: another experiment
     return remarks
 
 
@@ -254,6 +242,8 @@ def _bind(task_class: type[Task], tables: dict[str, dict[str, Any]]) -> Task:
     options = validate_options(task_class.task_options, own, TASK)
     tables[TASK] = {"name": task_class.name, **options.model_dump()}
     model = validate_options(task_class.model_options, {**defaults[MODEL], **tables.get(MODEL, {})}, MODEL)
+    if MODEL in tables:
+        tables[MODEL] = model.model_dump()
     return task_class(options, model)
 
 
@@ -262,38 +252,6 @@ def _unique_name(identity: _Identity, taken: Mapping[str, str]) -> str:
         if digest == identity.digest:
             return name
     return identity.name if identity.name not in taken else f"{identity.name}-{identity.digest[:6]}"
-
-
-def _place(name: str, runs: list[Run], settings: Tables) -> tuple[tuple[Member, ...], list[str]]:
-    given = validate_options(RunDirectives, settings.get(RUN, {}), RUN)
-    split = settings.get(TASK, {}).get("split")
-    notices, members, numbers = [], [], {}
-    for run in runs:
-        init_scale = run.init_scale if given.init_scale is None or run.is_native else given.init_scale
-        if init_scale is None:
-            notices.append(f"{name}: init_scale is not known and taken as 1.0; say it with --set run.init_scale=…")
-            init_scale = 1.0
-        seed = run.seed if given.seed is None or run.is_native else given.seed
-        if seed is None:
-            seed = next(numbers.setdefault(init_scale, itertools.count()))
-        own_split = run.split if run.is_native or split is None else str(split)
-        members.append(Member(run=run, seed=seed, init_scale=init_scale, split=own_split))
-    if any(next(counter) > 1 for counter in numbers.values()):
-        notices.append(f"{name}: no seed is known, so runs are numbered in order of their path; say it in --layout")
-    _refuse_collisions(name, members)
-    return tuple(sorted(members, key=lambda member: (member.seed, member.init_scale))), notices
-
-
-def _refuse_collisions(name: str, members: list[Member]) -> None:
-    holders: dict[tuple[int, float, int], Run] = {}
-    for member in members:
-        for checkpoint in member.run.checkpoints:
-            other = holders.setdefault((member.seed, member.init_scale, checkpoint.epoch), member.run)
-            if other is not member.run:
-                raise UsageError(
-                    f"{name}: two runs on seed {member.seed}, init_scale {member.init_scale:g}, epoch"
-                    f" {checkpoint.epoch}: {other.path} and {member.run.path}; tell them apart by fields of --layout"
-                )
 
 
 def _safe(name: str) -> str:

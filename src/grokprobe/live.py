@@ -60,14 +60,14 @@ def measure(
         constant=frozenset(),
         available=frozenset(available),
     )
+    empty = Samples(inputs=torch.empty(0), targets=torch.empty(0))
     surroundings = Surroundings(
         subject=subject,
         run=RunCoordinates(seed=0, init_scale=1.0),
         epochs=(0,),
         load=lambda _: parameters,
-        network=Network(module=model, mapping={name: name for name in parameters}),
-        train=train,
-        test=test,
+        network=lambda: Network(module=model, mapping={name: name for name in parameters}),
+        samples=lambda: (train or empty, test or empty),
         device=next(iter(parameters.values()), torch.empty(0)).device,
     )
     was_training = model.training

@@ -7,6 +7,7 @@ once. :func:`run_unit` is a pure function of the unit; what it measures goes int
 import contextlib
 import functools
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from grokprobe.variables import Measurement, check_measurement
 FLUSH_SECONDS: Final = 30.0
 #: Checkpoints of a run kept in memory: this one, its neighbours, the first and the last.
 LOADED_CHECKPOINTS: Final = 5
+#: Checkpoints at which a new measure is tried for the coordinates of its variables.
+FIRST_ATTEMPTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,8 @@ class Failure:
 class Receipt:
     """What a unit did."""
 
-    #: Results measured.
-    num_measured: int
+    #: Number of results measured, by group.
+    num_measured: Mapping[str, int]
     #: Results that failed.
     failures: tuple[Failure, ...]
 
@@ -94,9 +97,11 @@ def run_unit(unit: Unit) -> Receipt:
     Raises:
         StoreWriteError: the store cannot be written; what was written before stands.
     """
+    torch.set_num_threads(1)  # also in a worker of somebody else's executor: the last digits depend on it
     writers = [_CellWriter(unit, measure) for measure in unit.measures]
     surroundings = build_surroundings(unit.run, unit.device)
-    num_measured, failures, flushed = 0, [], time.monotonic()
+    num_measured: Counter[str] = Counter()
+    failures, flushed = [], time.monotonic()
     with contextlib.ExitStack() as stack:
         for writer in writers:
             stack.callback(writer.flush)  # also when interrupted: what is measured is kept
@@ -106,7 +111,7 @@ def run_unit(unit: Unit) -> Receipt:
                     continue
                 row, reason = _measure(surroundings, unit.run, epoch, writer)
                 writer.add(epoch, row, reason)
-                num_measured += row.status is Status.OK
+                num_measured[writer.wanted.measure.group] += row.status is Status.OK
                 if reason:
                     failures.append(Failure(where=writer.describe(epoch), reason=reason))
             if time.monotonic() - flushed > FLUSH_SECONDS:
@@ -128,17 +133,19 @@ def build_surroundings(run: BoundRun, device: str) -> Surroundings:
 
 
 def measure_first(measure: PlannedMeasure, runs: list[BoundRun], device: str) -> Measurement | None:
-    """Returns the measurement of the first checkpoint at which ``measure`` succeeds, for its coordinates."""
-    for run in runs:
-        surroundings = build_surroundings(run, device)
-        for epoch, checkpoint in run.checkpoints.items():
-            if checkpoint.problem:
-                continue
-            context = CheckpointContext(surroundings, epoch, _identity(measure), measure.options)
-            with contextlib.suppress(Exception):  # recorded as a failure when the unit comes to it
-                measurement = measure.probe.measure(context)
-                check_measurement(measure.specs, measurement)
-                return measurement
+    """Returns the measurement of the first checkpoint at which ``measure`` succeeds, for its coordinates.
+
+    At most :data:`FIRST_ATTEMPTS` checkpoints are tried, spread over all runs.
+    """
+    candidates = [
+        (run, epoch) for run in runs for epoch, checkpoint in run.checkpoints.items() if not checkpoint.problem
+    ]
+    for run, epoch in candidates[:: max(1, -(-len(candidates) // FIRST_ATTEMPTS))]:
+        context = CheckpointContext(build_surroundings(run, device), epoch, _identity(measure), measure.options)
+        with contextlib.suppress(Exception):  # recorded as a failure when the unit comes to it
+            measurement = measure.probe.measure(context)
+            check_measurement(measure.specs, measurement)
+            return measurement
     return None
 
 

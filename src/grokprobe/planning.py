@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from pydantic import BaseModel
 
 from grokprobe import names
 from grokprobe.binding import BoundRun, unmet
-from grokprobe.errors import UsageError
+from grokprobe.errors import PluginError, UsageError
 from grokprobe.faults import suggest, validate_options
 from grokprobe.interfaces import Probe, Requirement, Task
 from grokprobe.plugins import Plugins, Provided
@@ -74,6 +76,8 @@ class Applications:
     reasons: Mapping[str, str]
     #: What a user should know although a measure applies.
     notices: tuple[str, ...]
+    #: Measure group → what it raised when it was asked.
+    faults: Mapping[str, str]
 
 
 def plan_measures(requests: Iterable[MeasureRequest], plugins: Plugins) -> tuple[PlannedMeasure, ...]:
@@ -101,12 +105,18 @@ def build_requests(
     """
     provided = [entry for entry in plugins.provided if entry.kind == kind]
     if labels is None:
-        chosen = sorted({entry.name for entry in provided if entry.item.is_cheap})
+        chosen = _unambiguous(entry for entry in provided if entry.item.is_cheap)
     else:
-        chosen = [name for label in labels for name in (plugins.names_of(kind) if label == "all" else [label])]
+        chosen = [name for label in labels for name in (_unambiguous(provided) if label == "all" else [label])]
+        if not chosen:
+            raise UsageError(
+                f"{kind}: expected at least one name among {', '.join(plugins.names_of(kind))}, found none"
+            )
     requests = {}
     for given in dict.fromkeys(chosen):
         label = given.rpartition(":")[2]
+        if not re.fullmatch(r"[A-Za-z0-9_.+=-]+(@[A-Za-z0-9_.+=-]+)?", label):
+            raise UsageError(f"{kind}: expected NAME or NAME@VARIANT of letters, digits and _ . + = -, found {given!r}")
         if label in requests:
             raise UsageError(f"{kind}: two measures are called {label!r}; tell them apart by a label ({given}@…)")
         name = given.partition("@")[0]
@@ -126,53 +136,72 @@ def check_tables(settings: Mapping[str, Any], requests: Iterable[MeasureRequest]
             raise UsageError(f"--set {table}.…: no such measure is asked for{suggest(table, known)}")
 
 
+def _unambiguous(provided: Iterable[Provided]) -> list[str]:
+    """Returns the names that one plugin alone provides; of the others a user has to say which is meant."""
+    counts = Counter(entry.name for entry in provided)
+    return sorted(name for name, count in counts.items() if count == 1)
+
+
 def find_applications(measures: Iterable[PlannedMeasure], runs: list[BoundRun]) -> Applications:
     """Says which measures apply to which runs, before anything runs."""
     applying: dict[str, tuple[int, ...]] = {}
     reasons: dict[str, str] = {}
     notices: list[str] = []
+    faults: dict[str, str] = {}
     for measure in measures:
         positions = []
         for position, run in enumerate(runs):
             reason = unmet(measure.probe.requires, run)
             if not reason:
-                verdict = measure.probe.applies(run.subject, measure.options)
-                reason = verdict.reason
-                notices.extend(f"{measure.group}: {notice}" for notice in verdict.notices)
+                try:
+                    verdict = measure.probe.applies(run.subject, measure.options)
+                except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything: its own cost
+                    reason = f"it raised {type(error).__name__}: {error}"
+                    faults[measure.group] = reason
+                else:
+                    reason = verdict.reason
+                    notices.extend(f"{measure.group}: {notice}" for notice in verdict.notices)
             if reason:
                 reasons.setdefault(measure.group, reason)
             else:
                 positions.append(position)
         if positions:
             applying[measure.group] = tuple(positions)
-    return Applications(runs=applying, reasons=reasons, notices=tuple(dict.fromkeys(notices)))
+    return Applications(runs=applying, reasons=reasons, notices=tuple(dict.fromkeys(notices)), faults=faults)
 
 
-def input_digest(measure: PlannedMeasure, run: BoundRun, position: int, file_digest: Callable[[Path], str]) -> str:
-    """Returns the digest of everything a result depends on: it changes when, and only when, an input changes.
+def input_digests(
+    measure: PlannedMeasure, run: BoundRun, is_wanted: Callable[[int], bool], file_digest: Callable[[Path], str]
+) -> dict[int, str]:
+    """Returns, by epoch, the digest of everything a result depends on: it changes when, and only when, an input does.
 
     Args:
         measure: what is measured.
         run: where.
-        position: of the checkpoint in the run.
+        is_wanted: whether an epoch is asked for.
         file_digest: of a file by its path.
     """
-    paths = [checkpoint.path for checkpoint in run.checkpoints.values()]
-    files = [file_digest(paths[position])]
-    if Requirement.NEIGHBOURS in measure.probe.requires:
-        files += map(file_digest, paths[max(0, position - 1) : position] + paths[position + 1 : position + 2])
-    if Requirement.FINAL in measure.probe.requires:
-        files += map(file_digest, (paths[0], paths[-1]))
     needs_data = {Requirement.TRAIN_SPLIT, Requirement.TEST_SPLIT} & measure.probe.requires
-    key = [
+    shared = [
         measure.attributes() | {"distribution_version": ""},
         _task_version(run.subject.task),
         sorted(run.subject.constant),
         [run.split, run.split_content] if needs_data else [],
         [dict(run.mapping or {}), run.factory] if Requirement.MODEL in measure.probe.requires else [],
-        files,
+        run.state_dict_key,
     ]
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    prefix = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
+    paths = [checkpoint.path for checkpoint in run.checkpoints.values()]
+    ends = (paths[0], paths[-1]) if Requirement.FINAL in measure.probe.requires else ()
+    digests = {}
+    for place, epoch in enumerate(run.checkpoints):
+        if not is_wanted(epoch):
+            continue
+        around = paths[max(0, place - 1) : place + 2] if Requirement.NEIGHBOURS in measure.probe.requires else ()
+        digest = prefix.copy()
+        digest.update(" ".join(map(file_digest, (paths[place], *around, *ends))).encode())
+        digests[epoch] = digest.hexdigest()
+    return digests
 
 
 def find_wanted(
@@ -225,11 +254,15 @@ def check_unchanged(measure: PlannedMeasure, stored: Mapping[str, Any], group: s
 
 def _plan_measure(request: MeasureRequest, provided: Provided) -> PlannedMeasure:
     options = validate_options(provided.item.options, request.options, request.label)
+    try:
+        specs = tuple(provided.item.variables(options))
+    except Exception as error:
+        raise PluginError(f"{request.label} of {provided.plugin.name}: variables() raised {error!r}") from error
     return PlannedMeasure(
         group=f"{request.kind}/{request.label}",
         probe=provided.item,
         options=options,
-        specs=provided.item.variables(options),
+        specs=specs,
         distribution=(provided.plugin.distribution, provided.plugin.version),
     )
 

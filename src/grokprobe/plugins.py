@@ -110,12 +110,24 @@ class Plugins:
         raise PluginError(f"{word} {name!r} is provided by several plugins; say which one: {claims}")
 
     def find_task(self, name: str) -> type[Task]:
-        """Returns the Task class called ``name``, or ``FILE.py:CLASS`` loaded from that file."""
-        if name.rpartition(":")[0].endswith(".py"):
-            task_class = load_attribute(name, "--task")
-            _check_complete(task_class, Task, "task")
-            return task_class
+        """Returns the Task class that a plugin registered as ``name``. Runs nothing: names in files come here.
+
+        Raises:
+            UsageError: no plugin provides it.
+        """
         return self.find(TASKS, name).item
+
+    def load_task(self, name: str) -> type[Task]:
+        """Returns the Task class for a name that the user gave: a registered one, or ``FILE.py:CLASS``, which is run.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not name.rpartition(":")[0].endswith(".py"):
+            return self.find_task(name)
+        task_class = load_attribute(name, "--task")
+        _check_complete(task_class, Task, "task")
+        return task_class
 
     def names_of(self, kind: str) -> list[str]:
         """Returns the sorted names of everything of one kind."""
@@ -140,7 +152,7 @@ def load_plugins(selection: PluginSelection) -> Plugins:
             continue
         try:
             provided.extend(_collect(plugin, load()))
-        except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything, and costs itself only
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything: its own cost
             reason = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
             warnings.warn(
                 f"plugin {plugin.name!r} of {plugin.distribution} is left out: {reason}", GrokprobeWarning, stacklevel=2

@@ -1,23 +1,17 @@
 """Carrying out the plan of one experiment: groups, units, history, summary."""
 
-import hashlib
-import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from grokprobe import names
-from grokprobe.checkpoints.native import read_history
-from grokprobe.derive import SUMMARY_SPECS, summarise
+from grokprobe.curves import history_attributes, leading_coordinates, write_recorded_history, write_summary
 from grokprobe.errors import UsageError, reporting_write_errors
 from grokprobe.experiment_plan import ExperimentPlan
-from grokprobe.experiments import Member
-from grokprobe.history import HISTORY_SPECS
-from grokprobe.pipeline import Failure, Unit, UnitMeasure, measure_first, run_unit
+from grokprobe.pipeline import Failure, Receipt, Unit, UnitMeasure, measure_first, run_unit
 from grokprobe.planning import PlannedMeasure, RunKey, check_unchanged, epochs_by_run, leading_order
 from grokprobe.progress import Progress
 from grokprobe.status import Status
@@ -27,22 +21,17 @@ from grokprobe.store import (
     Entry,
     LedgerWriter,
     ResultsStore,
-    Row,
-    read_group,
 )
+from grokprobe.version import __version__
 
-#: Rows of a recorded history per chunk: a history is long and thin.
-HISTORY_BLOCK: Final = 4096
 #: Seconds between two publications during long work.
 PUBLISH_SECONDS: Final = 120.0
-#: Epoch of the ledger's entry about a run's whole history.
-WHOLE_RUN: Final = -1
 
 
 def write_experiment(
     plan: ExperimentPlan, store: ResultsStore, generation: int, execution: tuple[Executor, str, Progress]
-) -> list[Failure]:
-    """Measures what is left to do, writes it, derives the summary; returns what failed.
+) -> Receipt:
+    """Measures what is left to do, writes it, derives the summary; returns what was measured and what failed.
 
     Args:
         plan: of the experiment.
@@ -54,30 +43,31 @@ def write_experiment(
     experiment = plan.experiment
     ledger = LedgerWriter(store.ledger, generation)
     with reporting_write_errors(store.path):
-        store.create_experiment(experiment.name, _attributes(plan))
+        store.create_experiment(experiment.name, _attributes(plan), replace=plan.recompute)
         cubes = _prepare_groups(plan, store, ledger)
         _create_variables(plan, cubes, device)
         # lines of the units count over those written so far
         units = list(_build_units(plan, cubes, (store.path, generation + 1, device)))
     try:
-        failures = _run_units(units, store, executor, progress)
+        receipt = _run_units(units, store, executor, progress)
     finally:
         store.publish()  # also when interrupted: what is measured is shown
     with reporting_write_errors(store.path):
-        if experiment.is_native:
-            _write_recorded_history(plan, store, ledger)
-        _write_summary(plan, store)
+        failures = write_recorded_history(plan, store, ledger) if experiment.is_native else []
+        write_summary(plan, store)
     store.publish()
-    return failures
+    return Receipt(num_measured=receipt.num_measured, failures=(*receipt.failures, *failures))
 
 
-def _run_units(units: list[Unit], store: ResultsStore, executor: Executor, progress: Progress) -> list[Failure]:
+def _run_units(units: list[Unit], store: ResultsStore, executor: Executor, progress: Progress) -> Receipt:
     failures: list[Failure] = []
+    num_measured: Counter[str] = Counter()
     progress.start("measuring", sum(len(unit.epochs) for unit in units))
     try:
         published = time.monotonic()
         for unit, receipt in zip(units, executor.map(run_unit, units), strict=True):
             failures.extend(receipt.failures)
+            num_measured.update(receipt.num_measured)
             run = unit.run.coordinates
             progress.advance(len(unit.epochs), f"seed {run.seed} init_scale {run.init_scale:g}")
             if time.monotonic() - published > PUBLISH_SECONDS:
@@ -85,7 +75,7 @@ def _run_units(units: list[Unit], store: ResultsStore, executor: Executor, progr
                 published = time.monotonic()
     finally:
         progress.finish()
-    return failures
+    return Receipt(num_measured=num_measured, failures=tuple(failures))
 
 
 def _create_variables(plan: ExperimentPlan, cubes: Mapping[str, Cube], device: str) -> None:
@@ -112,15 +102,16 @@ def _attributes(plan: ExperimentPlan) -> dict[str, Any]:
 
 
 def _measure_attributes(plan: ExperimentPlan, measure: PlannedMeasure) -> dict[str, Any]:
-    attributes = measure.attributes()
+    splits = sorted({run.split or "unknown" for run in plan.runs})
+    is_own = all(run.split == f"seed:{run.coordinates.seed}" for run in plan.runs)
+    attributes = measure.attributes() | {
+        "constant": sorted(plan.constant),
+        "split": "seed:<the run's own>" if is_own else ", ".join(splits),
+        "grokprobe_version": __version__,
+    }
     if measure.group == names.HISTORY:
-        attributes |= _history_attributes(plan, "evaluated at the checkpoints")
+        attributes |= history_attributes(plan, "evaluated at the checkpoints")
     return attributes
-
-
-def _history_attributes(plan: ExperimentPlan, source: str) -> dict[str, Any]:
-    task = plan.experiment.task
-    return {"source": source, "chance_accuracy": task.chance_accuracy if task is not None else 0.0}
 
 
 def _prepare_groups(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWriter) -> dict[str, Cube]:
@@ -128,15 +119,12 @@ def _prepare_groups(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWri
     cubes = {}
     for group, measure in plan.measures.items():
         cube = store.cube(plan.group(group))
-        if cube.exists:
-            try:
-                check_unchanged(measure, cube.attributes, cube.path)
-            except UsageError:
-                if not plan.recompute:
-                    raise
-                _forget(plan, cube.path, ledger)
-                store.remove(cube.path)
-                cube = store.cube(cube.path)
+        if cube.exists and plan.recompute and not _is_same(plan, measure, cube):
+            _forget(plan, cube.path, ledger)
+            store.remove(cube.path)
+            cube = store.cube(cube.path)
+        elif cube.exists:
+            check_unchanged(measure, cube.attributes, cube.path)
         cube.create(_measure_attributes(plan, measure), plan.experiment.epoch_units)
         cubes[group] = cube
     measured = [store.cube(path) for path in store.measured_groups(plan.experiment.name)]
@@ -144,7 +132,7 @@ def _prepare_groups(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWri
     for cube in measured:
         for dim in names.LEADING_DIMS:
             known[dim] = max(known.get(dim, []), list(cube.positions(dim)), key=len)
-    order = leading_order(known, _coordinates(plan))
+    order = leading_order(known, leading_coordinates(plan))
     steps = _steps(plan)
     for cube in measured:
         cube.grow(order)
@@ -153,12 +141,13 @@ def _prepare_groups(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWri
     return {group: store.cube(cube.path) for group, cube in cubes.items()}
 
 
-def _coordinates(plan: ExperimentPlan) -> dict[str, list[Any]]:
-    return {
-        names.SEED: [member.seed for member in plan.experiment.members],
-        names.INIT_SCALE: [member.init_scale for member in plan.experiment.members],
-        names.EPOCH: [coordinate.epoch for coordinate in plan.wanted],
-    }
+def _is_same(plan: ExperimentPlan, measure: PlannedMeasure, cube: Cube) -> bool:
+    """Says whether a group can be measured again in place: same measure, same options, same tensors."""
+    try:
+        check_unchanged(measure, cube.attributes, cube.path)
+    except UsageError:
+        return False
+    return cube.attributes.get("constant", []) == sorted(plan.constant)
 
 
 def _steps(plan: ExperimentPlan) -> dict[int, int]:
@@ -217,62 +206,3 @@ def _unit_measure(
         kept=frozenset(done.difference(wanted)),
         replaced=frozenset(done.intersection(wanted)),
     )
-
-
-def _write_recorded_history(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWriter) -> None:
-    """Copies the histories of native runs that are new or have grown."""
-    cube = store.cube(plan.group(names.HISTORY), block=HISTORY_BLOCK)
-    cube.create(_history_attributes(plan, "recorded during training"), plan.experiment.epoch_units)
-    histories = [(member, read_history(member.run.path)) for member in plan.experiment.members]
-    coordinates = _coordinates(plan)
-    coordinates[names.EPOCH] = [int(row[names.EPOCH]) for _, rows in histories for row in rows]
-    known = {dim: list(cube.positions(dim)) for dim in names.LEADING_DIMS}
-    cube.grow(leading_order(known, coordinates))
-    cube.create_variables(HISTORY_SPECS, {})
-    for history in histories:
-        _write_member_history(plan, cube, history, ledger)
-
-
-def _write_member_history(
-    plan: ExperimentPlan, cube: Cube, history: tuple[Member, list[dict[str, float]]], ledger: LedgerWriter
-) -> None:
-    member, rows = history
-    run = (member.seed, member.init_scale)
-    coordinate = Coordinate(cube.path, *run, WHOLE_RUN)
-    inputs = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-    entry = plan.entries.get(coordinate)
-    if not rows or (entry is not None and entry.inputs == inputs and not plan.recompute):
-        return
-    by_epoch = {
-        int(row[names.EPOCH]): Row(
-            values={spec.name: spec.checked(np.asarray(row[spec.name]), {}) for spec in HISTORY_SPECS},
-            status=Status.OK,
-        )
-        for row in rows
-    }
-    for epochs in cube.blocks(list(by_epoch)).values():
-        cube.write(run, {epoch: by_epoch[epoch] for epoch in epochs}, frozenset())
-    ledger.append({coordinate: Entry(status=Status.OK, inputs=inputs)})
-
-
-def _write_summary(plan: ExperimentPlan, store: ResultsStore) -> None:
-    """Derives times, regime and final values from the history, where there is one."""
-    history_path = plan.group(names.HISTORY)
-    if not store.cube(history_path).exists:
-        return
-    history = read_group(store.path, history_path)
-    if not {spec.name for spec in HISTORY_SPECS} <= set(history.data_vars):
-        return
-    summary = summarise(history, float(history.attrs["chance_accuracy"]))
-    cube = store.cube(plan.group(names.SUMMARY), leading=names.SUMMARY_DIMS)
-    cube.create({"source": names.HISTORY, "chance_accuracy": history.attrs["chance_accuracy"]}, "")
-    cube.grow({dim: history[dim].to_numpy().tolist() for dim in names.SUMMARY_DIMS})
-    cube.create_variables(SUMMARY_SPECS, {})
-    has_history = (history[names.STATUS] == int(Status.OK)).any(names.EPOCH)
-    for seed in history[names.SEED].to_numpy().tolist():
-        for init_scale in history[names.INIT_SCALE].to_numpy().tolist():
-            place = {names.SEED: seed, names.INIT_SCALE: init_scale}
-            if has_history.sel(place):
-                run = summary.sel(place)
-                values = {spec.name: spec.checked(run[spec.name].to_numpy(), {}) for spec in SUMMARY_SPECS}
-                cube.write_run((seed, init_scale), values)

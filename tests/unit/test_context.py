@@ -25,8 +25,7 @@ def build(epoch: int, *, measure: tuple[str, str] = ("probes/x", "1"), options: 
         epochs=tuple(STORED),
         load=load,
         network=given.pop("network", None),
-        train=given.pop("train", None),
-        test=None,
+        samples=given.pop("samples", None),
         device=torch.device("cpu"),
     )
     return CheckpointContext(surroundings, epoch, measure, options)
@@ -91,6 +90,6 @@ def test_what_was_not_declared_is_refused() -> None:
 
 def test_the_network_takes_parameters_by_the_checkpoint_names() -> None:
     network = Network(module=torch.nn.Linear(2, 2, bias=False), mapping={"weight": "w"})
-    context = build(5, network=network, train=SAMPLES)
+    context = build(5, network=lambda: network, samples=lambda: (SAMPLES, SAMPLES))
     assert context.apply(context.parameters, context.train.inputs).tolist() == [[5.0, 5.0], [5.0, 5.0]]
     assert context.apply(context.next, context.train.inputs).tolist() == [[20.0, 20.0], [20.0, 20.0]]

@@ -16,6 +16,7 @@ from grokprobe.experiments import (
     group_runs,
     rename,
 )
+from grokprobe.placing import SeedNumbers
 from grokprobe_tasks.modular_addition import ModularAddition
 from unit.training.small_sweep import find_task
 
@@ -50,7 +51,13 @@ def group(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     held: Mapping[str, str] | None = None,
 ) -> tuple[list[Experiment], list[str]]:
-    identification = Identification(find_task=find_task, task_name=task, settings=settings or {})
+    identification = Identification(
+        find_task=find_task,
+        given_task=None if task is None else find_task(task),
+        settings=settings or {},
+        conditions={},
+        numbers=SeedNumbers({}),
+    )
     return group_runs(runs, identification, held or {})
 
 
@@ -171,18 +178,16 @@ def test_a_coordinate_that_is_no_number_is_refused(setting: dict[str, Any]) -> N
 
 
 def test_two_runs_on_one_coordinate_are_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"seed 3, init_scale 0\.5, epoch 1: first/a and second/b"):
+    with pytest.raises(UsageError, match=r"seed 3, init_scale 0\.5: first/a and second/b"):
         group(
             build_run("first/a", (0, 1), seed=3, init_scale=0.5, parameters={}),
             build_run("second/b", (1, 2), seed=3, init_scale=0.5, parameters={}),
         )
 
 
-def test_a_run_in_two_parts_with_different_epochs_collides_with_nothing() -> None:
-    ((experiment,), _) = group(
-        build_run("a", (0, 1), seed=0, init_scale=1.0), build_run("b", (2, 3), seed=0, init_scale=1.0)
-    )
-    assert len(experiment.members) == 2
+def test_two_runs_on_one_place_are_refused_whatever_their_epochs() -> None:
+    with pytest.raises(UsageError, match="seed 0, init_scale 1: a and b"):
+        group(build_run("a", (0, 1), seed=0, init_scale=1.0), build_run("b", (2, 3), seed=0, init_scale=1.0))
 
 
 def test_a_contradiction_is_said_and_what_is_set_wins() -> None:

@@ -49,7 +49,8 @@ def test_nothing_named_is_the_cheap_ones(plugins: Plugins) -> None:
     assert "dear" not in labels(plugins, None)
     assert {"sized", "dear"} <= set(labels(plugins, ["all"]))
     assert labels(plugins, ["dear", "sized@b", "dear"]) == ["dear", "sized@b"]
-    assert labels(plugins, []) == []
+    with pytest.raises(UsageError, match="expected at least one name among"):
+        labels(plugins, [])
 
 
 def test_a_label_has_its_own_options(plugins: Plugins) -> None:

@@ -263,18 +263,18 @@ def test_a_task_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "tasks.py"
     path.write_text(TASK_SOURCE)
     plugins = load_plugins(PluginSelection())
-    task_class = plugins.find_task(f"{path}:Tripling")
+    task_class = plugins.load_task(f"{path}:Tripling")
     assert task_class.name == "tripling"
     with pytest.raises(UsageError, match=r"has no 'Quadrupling'; it has .*Tripling"):
-        plugins.find_task(f"{path}:Quadrupling")
+        plugins.load_task(f"{path}:Quadrupling")
     with pytest.raises(UsageError, match=r"lacks .*build_model"):
-        plugins.find_task(f"{path}:Half")
+        plugins.load_task(f"{path}:Half")
     with pytest.raises(UsageError, match="No such file"):
-        plugins.find_task(f"{tmp_path / 'absent.py'}:Tripling")
+        plugins.load_task(f"{tmp_path / 'absent.py'}:Tripling")
 
 
 def test_a_task_file_that_does_not_run_is_a_usage_error(tmp_path: Path) -> None:
     path = tmp_path / "tasks.py"
     path.write_text("import absent_library\n")
     with pytest.raises(UsageError, match="absent_library"):
-        load_plugins(PluginSelection()).find_task(f"{path}:Tripling")
+        load_plugins(PluginSelection()).load_task(f"{path}:Tripling")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from grokprobe.checkpoints.file_names import NamedPosition, is_shard, read_file_name
 from grokprobe.checkpoints.layout import Layout, LayoutMatch
@@ -32,6 +32,10 @@ class Settled:
     source: str
     #: The first source that says otherwise, with its value; None if they agree.
     conflict: tuple[str, Any] | None
+
+
+#: Suffixes by which people call checkpoints; they decide about empty files only.
+CHECKPOINT_SUFFIXES: Final = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,13 @@ class Findings:
         self.skipped.append(SkippedFile(path=path, reason=reason))
 
     def leave_out(self, state: FileState) -> None:
-        """Notes a file that cannot be read and has no place in a run."""
+        """Notes a file that cannot be read and has no place in a run.
+
+        An empty file has no content to go by: one not named like a checkpoint, such as a log, was never one.
+        """
+        if state.size == 0 and state.path.suffix not in CHECKPOINT_SUFFIXES:
+            self.skip(state.path, state.problem)
+            return
         (self.refused if state.refused else self.unreadable).append(SkippedFile(path=state.path, reason=state.problem))
 
 

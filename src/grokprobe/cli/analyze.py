@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from grokprobe.analysis import AnalysisReport, AnalysisRequest, carry_out
+from grokprobe.analysis import AnalysisRequest, carry_out
+from grokprobe.analysis_report import AnalysisReport
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.executors import SerialExecutor
 

@@ -46,7 +46,7 @@ class Session:
         """Prints labelled lines to stderr, the first few unless verbose; if quiet, only what failed."""
         if self.verbosity < 0 and label != FAILED:
             return
-        shown = lines if self.verbosity > 0 else lines[:SHOWN_LINES]
+        shown = lines if self.verbosity > 0 or label == FAILED else lines[:SHOWN_LINES]
         for line in shown:
             click.echo(f"{label}: {line}", err=True)
         if len(lines) > len(shown):

@@ -75,6 +75,8 @@ def _file(session: Session, path: Path) -> int:
         ("parameter", "shape", "type"),
         [(name, str(shapes[name]), str(tensor.dtype)) for name, tensor in content.parameters.items()],
     )
+    for name in content.other_tensors:
+        click.echo(f"not measured, because it holds no real numbers of floating point: {name}")
     return 0
 
 

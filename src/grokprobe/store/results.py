@@ -54,6 +54,7 @@ class ResultsStore:
             StoreWriteError: it cannot be written.
         """
         check_format(path, may_be_absent=True)
+        is_new = not path.exists()
         private = path / PRIVATE_DIRECTORY
         with reporting_write_errors(path):
             private.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,10 @@ class ResultsStore:
                 (private / UNFINISHED_MARK).touch()
             yield cls(path)
             (private / UNFINISHED_MARK).unlink()  # reached only where nothing was raised
+        except UsageError:
+            if is_new and not cls(path).experiments():
+                shutil.rmtree(path)  # a request that could not be carried out leaves nothing behind
+            raise
         finally:
             lock.release()
 
@@ -82,9 +87,11 @@ class ResultsStore:
             if directory.name != PRIVATE_DIRECTORY and (directory / "zarr.json").exists()
         }
 
-    def create_experiment(self, name: str, attributes: Mapping[str, Any]) -> None:
-        """Creates the group of an experiment, unless it exists."""
+    def create_experiment(self, name: str, attributes: Mapping[str, Any], *, replace: bool = False) -> None:
+        """Creates the group of an experiment, unless it exists; then its attributes are replaced if asked."""
         self._require_group(name, attributes)
+        if replace:
+            zarr.open_group(self.path, path=name, mode="r+").attrs.put(dict(attributes))
 
     def cube(self, path: str, *, leading: tuple[str, ...] = names.LEADING_DIMS, block: int = BLOCK) -> Cube:
         """Returns the group ``path`` below an experiment, whether it exists or not."""
