@@ -77,7 +77,7 @@ class Cube:
         return (self._root / self.path / "zarr.json").exists()
 
     def create(self, attributes: Mapping[str, Any], epoch_units: str) -> None:
-        """Creates the group with its leading coordinates, empty, unless it exists.
+        """Creates the group with its leading coordinates, empty; one that exists gets the attributes alone.
 
         Args:
             attributes: of the group.
@@ -85,6 +85,8 @@ class Cube:
         """
         if not self.exists:
             zarr.create_group(self._root, path=self.path, attributes=dict(attributes))
+        elif self.attributes != dict(attributes):  # what is written from now on is written under these
+            zarr.open_group(self._root, path=self.path, mode="r+").attrs.put(dict(attributes))
         for dim in self._leading:
             layout = ArrayLayout(
                 shape=(0,),

@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM end work cleanly, with the documented exit code."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from program import TIMEOUT_SECONDS, grokprobe
+
+SMALL = ("--set", "task.p=5", "--set", "model.hidden=4", "--jobs", "1", "--init-scales", "1")
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_training_stops_and_goes_on(tmp_path: Path, sent: signal.Signals, expected: int) -> None:
+    command = [*SMALL, "--out", str(tmp_path / "runs")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grokprobe", "train", "modular_addition/demo", *command, "--epochs", "10000000"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not list(tmp_path.rglob("epoch-000005.safetensors")):  # training is under way
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == expected
+    assert "the same command goes on from there" in stderr
+    assert "Traceback" not in stderr
+    (last, *_) = sorted((int(path.stem.split("-")[1]) for path in tmp_path.rglob("epoch-*")), reverse=True)
+    goes_on = grokprobe("train", "modular_addition/demo", *command, "--epochs", str(last + 5))
+    assert goes_on.returncode == 0, goes_on.stderr
+    assert "resumed" in goes_on.stdout
