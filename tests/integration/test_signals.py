@@ -12,12 +12,20 @@ from program import TIMEOUT_SECONDS, grokprobe
 
 SMALL = ("--set", "task.p=5", "--set", "model.hidden=4", "--jobs", "1", "--init-scales", "1")
 
+#: The program with Ctrl-C as in a terminal, also where the tests themselves run in the background and ignore it.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from grokprobe.cli import main
+main(prog_name="grokprobe")
+"""
+
 
 @pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_training_stops_and_goes_on(tmp_path: Path, sent: signal.Signals, expected: int) -> None:
     command = [*SMALL, "--out", str(tmp_path / "runs")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "grokprobe", "train", "modular_addition/demo", *command, "--epochs", "500000"],
+        [sys.executable, "-c", PROGRAM, "train", "modular_addition/demo", *command, "--epochs", "500000"],
         stderr=subprocess.PIPE,
         text=True,
     )

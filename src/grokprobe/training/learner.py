@@ -49,7 +49,7 @@ class Learner:
             The sum over the steps of the loss before the step: finite unless one of them was not.
         """
         self._model.train()
-        torch.manual_seed(build_generator(self._seed, ORDER_STREAM, epoch, LAYER_NOISE).initial_seed())
+        _seed_layers(build_generator(self._seed, ORDER_STREAM, epoch, LAYER_NOISE).initial_seed(), self._device)
         total = torch.zeros((), device=self._device)
         with flushed_denormals():
             for inputs, targets in self._batches(epoch):
@@ -115,6 +115,13 @@ class Learner:
     def _cut(self, samples: Samples) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         size = len(samples) if self._table.batch_size == "full" else self._table.batch_size
         return zip(samples.inputs.split(size), samples.targets.split(size), strict=True)
+
+
+def _seed_layers(seed: int, device: torch.device) -> None:
+    # not torch.manual_seed: for every back-end that is not in use it keeps the call and its stack, epoch after epoch
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def build_scaled_model(task: Task, run: RunCoordinates) -> torch.nn.Module:
