@@ -15,7 +15,17 @@ from grokprobe.checkpoints import Run
 from grokprobe.errors import UsageError
 from grokprobe.faults import suggest, validate_options
 from grokprobe.interfaces import Task
-from grokprobe.placing import RUN, TASK, Member, SeedNumbers, Tables, place_runs, refuse_collisions, select_members
+from grokprobe.placing import (
+    RUN,
+    TASK,
+    Member,
+    SeedNumbers,
+    Tables,
+    flatten,
+    place_runs,
+    refuse_collisions,
+    select_members,
+)
 
 MODEL: Final = "model"
 OPTIMIZER: Final = "optimizer"
@@ -174,11 +184,6 @@ def default_parameters(task_class: type[Task]) -> dict[str, dict[str, Any]]:
         MODEL: validate_options(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(),
         OPTIMIZER: dict(recipe.get(OPTIMIZER, {})),
     }
-
-
-def flatten(tables: Tables) -> dict[str, Any]:
-    """Returns nested tables as one table of dotted keys."""
-    return {f"{table}.{key}": value for table, content in tables.items() for key, value in content.items()}
 
 
 def _identify(run: Run, identification: Identification) -> tuple[_Identity, list[str]]:

@@ -20,6 +20,11 @@ RUN: Final = "run"
 Tables = Mapping[str, Mapping[str, Any]]
 
 
+def flatten(tables: Tables) -> dict[str, Any]:
+    """Returns nested tables as one table of dotted keys."""
+    return {f"{table}.{key}": value for table, content in tables.items() for key, value in content.items()}
+
+
 class RunDirectives(BaseModel):
     """What ``--set run.…`` says of every run that was not written by ``grokprobe train``."""
 
@@ -48,7 +53,7 @@ class Member:
 
     def selectable(self, parameters: Tables) -> dict[str, Any]:
         """Returns what ``--where`` can ask for: coordinates, parameters with and without their table, task, recipe."""
-        dotted = {f"{table}.{key}": value for table, content in parameters.items() for key, value in content.items()}
+        dotted = flatten(parameters)
         short = {key.partition(".")[2]: value for key, value in dotted.items() if not key.endswith(".name")}
         own = {names.SEED: self.seed, names.INIT_SCALE: self.init_scale, "directory": self.run.path.name}
         if self.run.recipe is not None:

@@ -37,11 +37,6 @@ class Session:
     #: Machine-readable output.
     as_json: bool
 
-    def say(self, message: str) -> None:
-        """Prints one line to stderr, unless quiet."""
-        if self.verbosity >= 0:
-            click.echo(message, err=True)
-
     def say_all(self, label: str, lines: list[str]) -> None:
         """Prints labelled lines to stderr, the first few unless verbose; if quiet, only what failed."""
         if self.verbosity < 0 and label != FAILED:

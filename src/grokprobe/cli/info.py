@@ -11,8 +11,8 @@ from grokprobe.checkpoints import Discovery, Run, discover, read_checkpoint
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.errors import UsageError
-from grokprobe.experiments import flatten
 from grokprobe.overview import ExperimentOverview, describe_results
+from grokprobe.placing import flatten
 
 
 @click.command("info")
