@@ -20,6 +20,7 @@ from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Sample
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.placing import Member
 from grokprobe.plugins import load_attribute
+from grokprobe.progress import SilentProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,12 +225,12 @@ def _split(by_key: _ByKey, text: str, content: str) -> Split:
     task = by_key.task
     kind, _, argument = text.partition(":")
     if kind == "seed" and re.fullmatch("[0-9]+", argument):
-        return task.split(build_generator(int(argument), DATA_STREAM))
+        return task.split(int(argument), build_generator(int(argument), DATA_STREAM))
     if kind == "all" and not argument:
-        num_samples = len(task.population())
+        num_samples = len(task.population(SilentProgress()))
         return Split(train=torch.arange(num_samples), test=torch.arange(0))
     if kind == "indices" and argument:
-        return _read_split(Path(argument), len(task.population()))
+        return _read_split(Path(argument), len(task.population(SilentProgress())))
     raise UsageError(f"task.split: expected seed:N, all or indices:FILE, found {text!r}")
 
 
@@ -269,7 +270,7 @@ def _split_content(text: str) -> str:
 @functools.lru_cache(maxsize=4)
 def _samples(task: _ByKey, text: str, content: str) -> tuple[Samples, Samples]:
     split = _split(task, text, content)
-    population = task.task.population()
+    population = task.task.population(SilentProgress())
     return population.at(split.train), population.at(split.test)
 
 

@@ -4,15 +4,19 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Parameters, RunCoordinates, Samples, Subject
+from grokprobe.numerics.layers import layer_label
 from grokprobe.numerics.streams import build_generator
 
 Known = TypeVar("Known")
+
+#: Modules whose outputs are pre-activations.
+AFFINE_LAYERS: Final = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,30 @@ class Network:
         """Returns the outputs at ``parameters``, which are named as in the checkpoint."""
         own = {name: parameters[foreign] for name, foreign in self.mapping.items()}
         return torch.func.functional_call(self.module, own, (inputs,), tie_weights=False)
+
+    def pre_activations(self, parameters: Parameters, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns the output of every linear and convolution layer, in order of execution, by the layer's label."""
+        found: dict[str, torch.Tensor] = {}
+
+        def keep(label: str) -> Callable[[torch.nn.Module, Any, torch.Tensor], None]:
+            def hook(module: torch.nn.Module, arguments: Any, outputs: torch.Tensor) -> None:
+                del module, arguments
+                num_uses = sum(key.partition("#")[0] == label for key in found)
+                found[f"{label}#{num_uses + 1}" if num_uses else label] = outputs.detach()
+
+            return hook
+
+        layers = {name: layer for name, layer in self.module.named_modules() if isinstance(layer, AFFINE_LAYERS)}
+        handles = [
+            layer.register_forward_hook(keep(layer_label(self.mapping[f"{name}.weight".lstrip(".")], parameters)))
+            for name, layer in layers.items()
+        ]
+        try:
+            self.apply(parameters, inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +158,10 @@ class CheckpointContext:
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the network's outputs at ``parameters``."""
         return _known(self._surroundings.network, "a model")().apply(parameters, inputs)
+
+    def pre_activations(self, parameters: Parameters, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Returns what every linear and convolution layer gives."""
+        return _known(self._surroundings.network, "a model")().pre_activations(parameters, inputs)
 
     @property
     def generator(self) -> torch.Generator:

@@ -6,6 +6,7 @@ import torch
 
 from grokprobe.interfaces import RunCoordinates
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
+from grokprobe.progress import SilentProgress
 from grokprobe.training.learner import Learner
 from unit.training.small_sweep import find_task, load_small
 
@@ -54,10 +55,10 @@ def test_steps(optimizer: str, reshuffle: bool) -> None:
     )
     task = recipe.build_task(find_task)
     run = RunCoordinates(seed=1, init_scale=2.0)
-    learner = Learner(task, task.population(), recipe.optimizer, run, torch.device("cpu"))
+    learner = Learner(task, task.population(SilentProgress()), recipe.optimizer, run, torch.device("cpu"))
     parameters = {name: value.double().numpy() for name, value in learner.parameters().items()}
     moments = {name: [np.zeros_like(value), np.zeros_like(value)] for name, value in parameters.items()}
-    train = task.population().at(task.split(build_generator(1, DATA_STREAM)).train)
+    train = task.population(SilentProgress()).at(task.split(1, build_generator(1, DATA_STREAM)).train)
     number = 0
     for epoch in range(1, NUM_EPOCHS + 1):
         learner.train_epoch(epoch)

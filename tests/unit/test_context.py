@@ -93,3 +93,36 @@ def test_the_network_takes_parameters_by_the_checkpoint_names() -> None:
     context = build(5, network=lambda: network, samples=lambda: (SAMPLES, SAMPLES))
     assert context.apply(context.parameters, context.train.inputs).tolist() == [[5.0, 5.0], [5.0, 5.0]]
     assert context.apply(context.next, context.train.inputs).tolist() == [[20.0, 20.0], [20.0, 20.0]]
+
+
+class Reused(torch.nn.Module):
+    """A convolution, then one linear layer used twice around a ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = torch.nn.Conv1d(1, 2, 1)
+        self.square = torch.nn.Linear(4, 4)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(self.kernel(inputs)).flatten(1)
+        return self.square(torch.relu(self.square(hidden)))
+
+
+def test_pre_activations_are_what_the_affine_layers_give() -> None:
+    module = Reused()
+    foreign = {f"net.{name}": tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    network = Network(module=module, mapping={name.removeprefix("net."): name for name in foreign})
+    context = build(5, network=lambda: network)
+    inputs = torch.randn(3, 1, 2)
+    found = context.pre_activations(foreign, inputs)
+    assert list(found) == ["net.kernel", "net.square", "net.square#2"]
+    assert found["net.kernel"].equal(module.kernel(inputs))
+    assert found["net.square"].equal(module.square(torch.relu(module.kernel(inputs)).flatten(1)))
+    assert found["net.square#2"].equal(context.apply(foreign, inputs))
+    assert not any(layer._forward_hooks for layer in module.modules())
+
+
+def test_pre_activations_of_a_network_that_is_one_layer() -> None:
+    network = Network(module=torch.nn.Linear(2, 2, bias=False), mapping={"weight": "w"})
+    found = build(5, network=lambda: network).pre_activations(STORED[5], SAMPLES.inputs)
+    assert {name: values.tolist() for name, values in found.items()} == {"w": [[5.0, 5.0], [5.0, 5.0]]}

@@ -14,6 +14,7 @@ from grokprobe.analysis import AnalysisReport
 from grokprobe.derive import compute_arrival
 from grokprobe.evaluation import evaluate
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
+from grokprobe.progress import SilentProgress
 from unit.foreign_network import SETTINGS, TASK, P, build_network, write_foreign_run
 
 EPOCHS = [0, 10, 40]
@@ -68,7 +69,7 @@ def test_evaluated_at_the_checkpoints(root: Path) -> None:
                 loss, accuracy = by_hand(epoch, seed, indices)
                 assert one[f"{part}_loss"].item() == pytest.approx(loss, rel=1e-6)
                 assert one[f"{part}_accuracy"].item() == pytest.approx(accuracy, abs=1e-12)
-                samples = TASK.population().at(torch.tensor(indices))
+                samples = TASK.population(SilentProgress()).at(torch.tensor(indices))
                 evaluated = evaluate(TASK, build_network(epoch, seed), samples)
                 assert one[f"{part}_loss"].item() == evaluated.loss
 
@@ -105,7 +106,7 @@ def test_without_a_split_there_is_no_history(root: Path) -> None:
 
 def test_a_seed_stands_for_the_split_of_that_seed(root: Path) -> None:
     assert analyze(root, "task.split=seed:3").exit_code == 0
-    split = TASK.split(build_generator(3, DATA_STREAM))
+    split = TASK.split(3, build_generator(3, DATA_STREAM))
     loss, _ = by_hand(10, 0, split.test.tolist())
     assert history(root).test_loss.sel(seed=0, epoch=10).item() == pytest.approx(loss, rel=1e-6)
 

@@ -9,6 +9,7 @@ import grokprobe
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Context, Requirement
 from grokprobe.plugins import load_plugins
+from grokprobe.progress import SilentProgress
 from unit.foreign_network import TASK, build_network, write_foreign_run
 from unit.made_probes import MadeProbe, install_plugin
 
@@ -44,7 +45,7 @@ def test_probes_get_model_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
     needs = frozenset({Requirement.MODEL, Requirement.TRAIN_SPLIT, Requirement.TEST_SPLIT})
     install(monkeypatch, MadeProbe("data", measure, requires=needs))
-    population, network = TASK.population(), build_network(3)
+    population, network = TASK.population(SilentProgress()), build_network(3)
     train, test = population.at(torch.arange(10)), population.at(torch.arange(10, 14))
     tree = grokprobe.measure(network, probes=["data"], task=TASK, train=train, test=test)
     expected = float(TASK.loss(network(train.inputs).detach(), train.targets)) + 4

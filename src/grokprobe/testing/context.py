@@ -1,11 +1,13 @@
 """A Context held in memory, for tests."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from grokprobe.context import Network
 from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Subject, Task
 from grokprobe.numerics.streams import build_generator
 from grokprobe.testing.conformance import ConformanceError
@@ -102,9 +104,16 @@ class FixedContext:
 
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the network's outputs at ``parameters``, in evaluation mode."""
+        return self._network().apply(parameters, inputs)
+
+    def pre_activations(self, parameters: Parameters, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Returns what every linear and convolution layer gives, in evaluation mode."""
+        return self._network().pre_activations(parameters, inputs)
+
+    def _network(self) -> Network:
         if self.model is None:
             raise _absent("model", Requirement.MODEL)
-        return torch.func.functional_call(self.model.eval(), dict(parameters), (inputs,))
+        return Network(module=self.model.eval(), mapping={name: name for name in self.parameters})
 
     def with_options(self, options: Any) -> "FixedContext":
         """Returns this context for other options."""

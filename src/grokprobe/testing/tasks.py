@@ -4,6 +4,7 @@ import torch
 
 from grokprobe.interfaces import Likelihood, PeriodicAxis, Samples, Split, Task
 from grokprobe.numerics.streams import build_generator
+from grokprobe.progress import SilentProgress
 from grokprobe.testing.conformance import require
 from grokprobe.testing.mutation import equal_values
 from grokprobe.testing.recipes import check_recipes
@@ -26,9 +27,9 @@ def check_task(task: Task) -> None:
     require(bool(task.version), "version is a text", repr(task.version))
     require(isinstance(task.likelihood, Likelihood), "likelihood is a Likelihood", repr(task.likelihood))
     require(0 <= task.chance_accuracy < 1, "chance_accuracy is in [0, 1)", repr(task.chance_accuracy))
-    population = task.population()
+    population = task.population(SilentProgress())
     _check_population(task, population)
-    split = task.split(build_generator(0))
+    split = task.split(0, build_generator(0))
     _check_split(task, split, len(population))
     model = _checked_model(task)
     _check_periodic_axes(task, model)
@@ -36,7 +37,7 @@ def check_task(task: Task) -> None:
 
 
 def _check_population(task: Task, population: Samples) -> None:
-    again = task.population()
+    again = task.population(SilentProgress())
     require(len(population.inputs) == len(population.targets) > 0, "population has a target for every input")
     require(
         equal_values(population.inputs, again.inputs) and equal_values(population.targets, again.targets),
@@ -46,7 +47,7 @@ def _check_population(task: Task, population: Samples) -> None:
 
 
 def _check_split(task: Task, split: Split, num_samples: int) -> None:
-    again = task.split(build_generator(0))
+    again = task.split(0, build_generator(0))
     require(
         torch.equal(split.train, again.train) and torch.equal(split.test, again.test),
         "split draws from its generator alone",
@@ -121,5 +122,8 @@ def _check_outputs(task: Task, model: torch.nn.Module, samples: Samples) -> None
     correct = task.num_correct(outputs.detach(), samples.targets)
     require(isinstance(correct, int), "num_correct is an int", repr(correct))
     require(0 <= correct <= len(samples), "num_correct is at most the number of samples", repr(correct))
-    for name, values in task.features(samples.inputs).items():
+    features = task.features(samples.inputs)
+    require(tuple(features) == task.feature_names, "feature_names are the keys of features", repr(tuple(features)))
+    for name, values in features.items():
         require(values.shape == (len(samples),), "features have one value a sample", f"{name}: {tuple(values.shape)}")
+        require(values.dtype == torch.float64, "features are float64", f"{name}: {values.dtype}")

@@ -33,7 +33,7 @@ class Learner:
         self._table = optimizer
         self._seed = run.seed
         self._device = device
-        split = task.split(build_generator(run.seed, DATA_STREAM))
+        split = task.split(run.seed, build_generator(run.seed, DATA_STREAM))
         self._train = self._to_device(population.at(split.train))
         self._test = self._to_device(population.at(split.test))
         self._model = build_scaled_model(task, run).to(device)

@@ -84,7 +84,7 @@ def train_sweep(
     """
     recipe = requests[0].recipe
     task = recipe.build_task(find_task)
-    population = task.population()
+    population = task.population(progress)
     progress.start("training", len(requests) * recipe.schedule.epochs)
     try:
         return TrainReport(

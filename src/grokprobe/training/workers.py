@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from grokprobe.interfaces import Samples, Task
 from grokprobe.plugins import PluginSelection, load_plugins
-from grokprobe.progress import Progress
+from grokprobe.progress import Progress, SilentProgress
 from grokprobe.training.loop import RunReport, RunRequest, train_run
 from grokprobe.training.sweep import TrainReport
 
@@ -110,5 +110,5 @@ def _initialize(reports: Any, stop: Event, parent: int, selection: PluginSelecti
 def _train(request: RunRequest) -> RunReport:
     if _Worker.data is None:
         task = request.recipe.build_task(load_plugins(_Worker.selection).find_task)
-        _Worker.data = (task, task.population())
+        _Worker.data = (task, task.population(SilentProgress()))
     return train_run(request, *_Worker.data, _Worker.progress)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from grokprobe.interfaces import Likelihood, PeriodicAxis, Samples, Split
+from grokprobe.progress import Progress
 from grokprobe_tasks.modular_addition.network import TwoLayerNetwork
 
 
@@ -119,7 +120,12 @@ class ModularAddition:
             nn.init.xavier_normal_(parameters[f"{layer}.weight"], generator=generator)
             nn.init.zeros_(parameters[f"{layer}.bias"])
 
-    def population(self) -> Samples:
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """None: its features are Fourier components of the weights, not functions of an input."""
+        return ()
+
+    def population(self, progress: Progress) -> Samples:  # noqa: ARG002 - it takes no time
         """Returns all pairs in the order of the index p·a + b.
 
         Inputs are float32 of shape (p², 2p), the one-hot of a and then that of b; targets int64 of shape (p²,).
@@ -129,7 +135,7 @@ class ModularAddition:
         halves = [nn.functional.one_hot(numbers, p) for numbers in (first, second)]
         return Samples(inputs=torch.cat(halves, dim=1).float(), targets=(first + second) % p)
 
-    def split(self, generator: torch.Generator) -> Split:
+    def split(self, seed: int, generator: torch.Generator) -> Split:  # noqa: ARG002 - no split is published by number
         """Draws a random permutation of the pairs: the first ⌊p² · train_fraction⌋ are for training, the rest to test.
 
         At p = 113 and a fraction of 0.7 that is 8938 and 3831, as the paper prints. The authors' code gives the
@@ -147,5 +153,5 @@ class ModularAddition:
         return int((outputs.argmax(dim=1) == targets).sum())
 
     def features(self, inputs: torch.Tensor) -> Mapping[str, torch.Tensor]:  # noqa: ARG002 - the interface's signature
-        """Returns nothing: its features are Fourier components of the weights, not functions of an input."""
+        """Returns nothing."""
         return {}

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from grokprobe.interfaces import Likelihood, PeriodicAxis
 from grokprobe.numerics.streams import INITIALISATION_STREAM, build_generator
+from grokprobe.progress import SilentProgress
 from grokprobe.testing.tasks import check_task
 from grokprobe_tasks import modular_addition
 from grokprobe_tasks.modular_addition import ModularAddition
@@ -41,7 +42,7 @@ def test_the_network_is_what_its_formula_says() -> None:
     task = build(p=5, hidden=8)
     model = task.build_model()
     task.initialise(model, build_generator(0))
-    inputs, parameters = task.population().inputs, model.state_dict()
+    inputs, parameters = task.population(SilentProgress()).inputs, model.state_dict()
     hidden = (inputs @ parameters["input.weight"].T + parameters["input.bias"]).clamp(min=0)
     torch.testing.assert_close(model(inputs), hidden @ parameters["output.weight"].T + parameters["output.bias"])
 
@@ -70,7 +71,7 @@ def test_weights_are_drawn_input_first() -> None:
 
 
 def test_the_population_is_every_pair_in_order() -> None:
-    samples = build(p=7).population()
+    samples = build(p=7).population(SilentProgress())
     assert samples.inputs.dtype == torch.float32
     assert samples.targets.dtype == torch.int64
     assert samples.inputs.shape == (49, 14)
@@ -83,15 +84,15 @@ def test_the_population_is_every_pair_in_order() -> None:
 
 
 def test_the_split_has_the_published_sizes() -> None:
-    split = build().split(build_generator(0))
+    split = build().split(0, build_generator(0))
     assert (len(split.train), len(split.test)) == (8938, 3831)
     assert torch.cat([split.train, split.test]).sort().values.equal(torch.arange(113**2))
 
 
 def test_the_split_belongs_to_the_generator() -> None:
     task = build(p=11)
-    assert task.split(build_generator(0)).train.equal(task.split(build_generator(0)).train)
-    assert not task.split(build_generator(0)).train.equal(task.split(build_generator(1)).train)
+    assert task.split(0, build_generator(0)).train.equal(task.split(0, build_generator(0)).train)
+    assert not task.split(0, build_generator(0)).train.equal(task.split(1, build_generator(1)).train)
 
 
 def test_the_loss_is_the_cross_entropy_of_one_hot_targets() -> None:
@@ -112,7 +113,7 @@ def test_what_is_known_about_it() -> None:
     assert task.likelihood is Likelihood.CATEGORICAL
     assert task.period == 113
     assert task.chance_accuracy == 1 / 113
-    assert task.features(task.population().inputs) == {}
+    assert task.features(task.population(SilentProgress()).inputs) == {}
 
 
 def test_periodic_axes_are_those_of_its_own_network() -> None:

@@ -34,6 +34,7 @@ class Doubling:
     likelihood = Likelihood.CATEGORICAL
     chance_accuracy = 1 / P
     period: int | None = P
+    feature_names = ("number",)
 
     def __init__(self, options=None, model_options=None):
         pass
@@ -50,10 +51,10 @@ class Doubling:
         nn.init.normal_(model.weight, generator=generator)
         nn.init.zeros_(model.bias)
 
-    def population(self):
+    def population(self, progress):
         return Samples(inputs=torch.eye(P), targets=2 * torch.arange(P) % P)
 
-    def split(self, generator):
+    def split(self, seed, generator):
         order = torch.randperm(P, generator=generator)
         return Split(train=order[:2], test=order[2:])
 

@@ -22,7 +22,7 @@ def with_attribute(**attributes):
 
 def split_into(train, test):
     class Resplit(Doubling):
-        def split(self, generator):
+        def split(self, seed, generator):
             return Split(train=torch.tensor(train), test=torch.tensor(test))
 
     return Resplit
@@ -37,18 +37,18 @@ def axes_of(*axes):
 
 
 class UnseededSplit(Doubling):
-    def split(self, generator):
+    def split(self, seed, generator):
         order = torch.randperm(100)[:P]
         return Split(train=order, test=order[:0])
 
 
 class ShuffledPopulation(Doubling):
-    def population(self):
+    def population(self, progress):
         return Samples(inputs=torch.rand(P, P), targets=torch.arange(P))
 
 
 class LosesTargets(Doubling):
-    def population(self):
+    def population(self, progress):
         return Samples(inputs=torch.eye(P), targets=torch.arange(P - 1))
 
 
@@ -112,8 +112,15 @@ class CountsTooMany(Doubling):
 
 
 class OneFeatureForAll(Doubling):
+    feature_names = ("mean",)
+
     def features(self, inputs):
         return {"mean": inputs.mean()}
+
+
+class CoarseFeature(Doubling):
+    def features(self, inputs):
+        return {"number": inputs.argmax(dim=1).float()}
 
 
 class OneOutputForAll(Doubling):
@@ -169,6 +176,8 @@ def test_conforming_task_passes(task):
         (InfiniteGradient, "the gradient of the loss is finite"),
         (CountsAsTensor, "num_correct is an int"),
         (CountsTooMany, "num_correct is at most the number of samples: 3"),
+        (with_attribute(feature_names=()), "feature_names are the keys of features"),
+        (CoarseFeature, "features are float64: number: torch.float32"),
         (OneFeatureForAll, r"features have one value a sample: mean: \(\)"),
     ],
 )

@@ -5,6 +5,7 @@ import torch
 
 from grokprobe.interfaces import RunCoordinates
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
+from grokprobe.progress import SilentProgress
 from grokprobe.training.arithmetic import flushed_denormals, single_thread
 from grokprobe.training.learner import Learner, build_scaled_model
 from unit.training.small_sweep import find_task, load_small
@@ -13,7 +14,7 @@ from unit.training.small_sweep import find_task, load_small
 def build(overrides: dict[str, object] | None = None, seed: int = 0, init_scale: float = 1.0) -> Learner:
     recipe = load_small(overrides)
     task, run = recipe.build_task(find_task), RunCoordinates(seed=seed, init_scale=init_scale)
-    return Learner(task, task.population(), recipe.optimizer, run, torch.device("cpu"))
+    return Learner(task, task.population(SilentProgress()), recipe.optimizer, run, torch.device("cpu"))
 
 
 def test_scales_of_a_seed_are_paired() -> None:
@@ -41,7 +42,7 @@ def test_seeds_differ() -> None:
 
 def test_fixed_batches_are_the_training_split_in_order() -> None:
     learner, task = build(), load_small().build_task(find_task)
-    train = task.population().at(task.split(build_generator(0, DATA_STREAM)).train)
+    train = task.population(SilentProgress()).at(task.split(0, build_generator(0, DATA_STREAM)).train)
     for epoch in (1, 2):
         batches = list(learner._batches(epoch))
         assert [len(targets) for _, targets in batches] == [7, 7, 3]
@@ -80,11 +81,11 @@ def test_history_rows_are_full_split_evaluations() -> None:
     learner.train_epoch(1)
     row = learner.evaluate(1)
     split = load_small({"task.p": 11, "task.train_fraction": 0.5}).build_task(find_task)
-    split = split.split(build_generator(0, DATA_STREAM))
+    split = split.split(0, build_generator(0, DATA_STREAM))
     model = task.build_model()
     model.load_state_dict(learner.parameters())
     for name, indices in (("train", split.train), ("test", split.test)):
-        samples = task.population().at(indices)
+        samples = task.population(SilentProgress()).at(indices)
         log_probabilities = model.double()(samples.inputs.double()).log_softmax(dim=1).detach()
         picked = log_probabilities[torch.arange(len(samples)), samples.targets]
         assert row[f"{name}_loss"] == pytest.approx(-float(picked.mean()), rel=1e-5)
