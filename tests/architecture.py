@@ -201,7 +201,7 @@ def find_unsafe_loading(modules: Modules) -> list[str]:
     violations = []
     for module in modules.values():
         for node in ast.walk(module.tree):
-            fault = _unsafe_call(node) if isinstance(node, ast.Call) else _unsafe_import(node)
+            fault = _unsafe_call(node) if isinstance(node, ast.Call) else _unsafe_name(node)
             if fault:
                 violations.append(f"{module.name}: {fault}; a file is data and is never executed")
     return violations
@@ -221,9 +221,11 @@ def _unsafe_call(call: ast.Call) -> str:
     return ""
 
 
-def _unsafe_import(node: ast.AST) -> str:
+def _unsafe_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and ast.unparse(node) == "pickle.Unpickler":
+        return "pickle.Unpickler, which grokprobe.inert_pickle is there to replace"
     if isinstance(node, ast.ImportFrom) and node.module in {"pickle", "torch"}:
-        names = sorted({alias.name for alias in node.names} & {"load", "loads"})
+        names = sorted({alias.name for alias in node.names} & {"load", "loads", "Unpickler"})
         return f"from {node.module} import {', '.join(names)}" if names else ""
     return ""
 

@@ -1,5 +1,6 @@
 """What every test shares."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,14 @@ torch.set_num_threads(1)  # the test processes share the cores
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests neither read nor fill the user's cache; simulated snapshots are shared within a test process."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("GROKPROBE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
 
 
 @pytest.fixture(scope="session")

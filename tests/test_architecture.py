@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: The modules and packages of grokprobe; a line imports only from lines above it and from itself.
 LAYERS = (
     ("errors", "names", "status", "version", "devices"),
-    ("variables", "progress", "settings", "requirements", "samples", "history", "faults"),
+    ("variables", "progress", "settings", "cache", "inert_pickle", "requirements", "samples", "history", "faults"),
     ("numerics",),
     ("checkpoints",),
     ("interfaces", "context", "hookspecs", "plugins", "executors", "evaluation"),
@@ -106,6 +106,8 @@ BREACHES = (
     ("a file is data", "grokprobe_tasks/ising.py", "np.load(path, allow_pickle=True)", "allow_pickle=True"),
     ("a file is data", "grokprobe/pipeline.py", "pickle.load(file)", "pickle.load()"),
     ("a file is data", "grokprobe/pipeline.py", "from pickle import loads", "from pickle import loads"),
+    ("a file is data", "grokprobe/pipeline.py", "class Reader(pickle.Unpickler):\n    pass", "pickle.Unpickler"),
+    ("a file is data", "grokprobe/pipeline.py", "from pickle import Unpickler", "from pickle import Unpickler"),
     ("modules are documented", "grokprobe/numerics/path.py", None, "grokprobe.numerics.path has no docstring"),
     ("short files", "grokprobe/numerics/path.py", "a = 1\n" * 300, "has 302 lines"),
 )

@@ -14,7 +14,7 @@ from program import Outcome, grokprobe, run_function
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "tasks").rglob("README.md")])
 PAGES_WITH_EXAMPLES = [page for page in PAGES if list(parse_page(page.read_text()))]
 #: What stands in the table of dependencies about one that the project fixes and nothing uses.
 UNUSED = "Nothing imports it yet"
@@ -99,7 +99,7 @@ def run_command(example: Example, directory: Path) -> Outcome:
     return run_function(run_pytest, example.arguments, cwd=directory)
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_does_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(page.read_text(), tmp_path, run_command)

@@ -180,8 +180,8 @@ def default_parameters(task_class: type[Task]) -> dict[str, dict[str, Any]]:
     recipe = tomllib.loads(task_class.recipes[task_class.default_recipe])
     own = {key: value for key, value in recipe.get(TASK, {}).items() if key != "name"}
     return {
-        TASK: {"name": task_class.name, **validate_options(task_class.task_options, own, TASK).model_dump()},
-        MODEL: validate_options(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(),
+        TASK: {"name": task_class.name, **validate_options(task_class.task_options, own, TASK).model_dump(mode="json")},
+        MODEL: validate_options(task_class.model_options, recipe.get(MODEL, {}), MODEL).model_dump(mode="json"),
         OPTIMIZER: dict(recipe.get(OPTIMIZER, {})),
     }
 
@@ -245,10 +245,10 @@ def _bind(task_class: type[Task], tables: dict[str, dict[str, Any]]) -> Task:
     defaults = default_parameters(task_class)
     own = {key: value for key, value in {**defaults[TASK], **tables[TASK]}.items() if key != "name"}
     options = validate_options(task_class.task_options, own, TASK)
-    tables[TASK] = {"name": task_class.name, **options.model_dump()}
+    tables[TASK] = {"name": task_class.name, **options.model_dump(mode="json")}
     model = validate_options(task_class.model_options, {**defaults[MODEL], **tables.get(MODEL, {})}, MODEL)
     if MODEL in tables:
-        tables[MODEL] = model.model_dump()
+        tables[MODEL] = model.model_dump(mode="json")
     return task_class(options, model)
 
 

@@ -3,8 +3,9 @@
 import tomllib
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from grokprobe.faults import validate_table
 from grokprobe.interfaces import Task
 from grokprobe.testing.conformance import ConformanceError, require
 
@@ -23,8 +24,8 @@ def check_recipes(task: Task) -> None:
         own = dict(tables.get("task", {}))
         found = own.pop("name", None)
         require(found == task.name, "a recipe names its task in [task]", f"{label} has {found!r}")
-        _validate(f"{label} [task]", task.task_options, own)
-        _validate(f"{label} [model]", task.model_options, tables.get("model", {}))
+        _validate(f"{label}: task", task.task_options, own)
+        _validate(f"{label}: model", task.model_options, tables.get("model", {}))
 
 
 def _parse(label: str, text: str) -> dict[str, Any]:
@@ -35,8 +36,6 @@ def _parse(label: str, text: str) -> dict[str, Any]:
 
 
 def _validate(label: str, model: type[BaseModel], table: dict[str, Any]) -> None:
-    try:
-        model.model_validate(table)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConformanceError(f"recipes validate: {label}: {faults}") from error
+    faults: list[str] = []
+    if validate_table(model, table, label, faults) is None:
+        raise ConformanceError(f"recipes validate: {'; '.join(faults)}")

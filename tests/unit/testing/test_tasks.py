@@ -147,8 +147,11 @@ def test_conforming_task_passes(task):
         (with_attribute(default_recipe="large"), "default_recipe is one of recipes: 'large'"),
         (recipe("[task"), "recipes are TOML: doubling/small"),
         (recipe('[task]\nname = "tripling"'), "a recipe names its task in .task.: doubling/small has 'tripling'"),
-        (recipe('[task]\nname = "doubling"\nq = 1'), r"recipes validate: doubling/small \[task\]: q: Extra"),
-        (recipe('[task]\nname = "doubling"\n[model]\nq = 1'), r"recipes validate: doubling/small \[model\]: q: Extra"),
+        (recipe('[task]\nname = "doubling"\nq = 1'), r"recipes validate: doubling/small: task.q: unknown key"),
+        (
+            recipe('[task]\nname = "doubling"\n[model]\nq = 1'),
+            r"recipes validate: doubling/small: model.q: unknown key",
+        ),
         (with_attribute(likelihood="categorical"), "likelihood is a Likelihood"),
         (with_attribute(chance_accuracy=1.0), r"chance_accuracy is in \[0, 1\): 1.0"),
         (ShuffledPopulation, "population is in a fixed order"),
