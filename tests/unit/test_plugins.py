@@ -164,7 +164,7 @@ def test_the_built_in_plugins_come_through_entry_points() -> None:
 
 def test_one_can_be_left_out() -> None:
     plugins = load_plugins(PluginSelection(requested=("no:builtin_probes",)))
-    assert plugins.names_of(names.PROBES) == []
+    assert not {"fourier", "weights"} & set(plugins.names_of(names.PROBES))
     assert "modular_addition" in plugins.names_of(TASKS)
 
 
@@ -251,7 +251,7 @@ def test_a_name_with_its_distribution_takes_options_like_any_other(shared_name: 
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("furier", "did you mean 'fourier'"), ("zzz", "known: fourier, weights"), ("", "known")]
+    ("name", "hint"), [("furier", "did you mean 'fourier'"), ("zzz", "known: energy, fourier, weights"), ("", "known")]
 )
 def test_an_unknown_name_gets_a_hint(name: str, hint: str) -> None:
     plugins = load_plugins(PluginSelection(requested=()))
