@@ -24,6 +24,7 @@ LAYERS = (
     (
         "placing",
         "experiments",
+        "splits",
         "binding",
         "curves",
         "analysis_report",

@@ -1,26 +1,21 @@
 """Binding a run to what measures may need of it: its network, its data, and which of its tensors are weights."""
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from grokprobe.checkpoints import CheckpointRef, read_checkpoint
-from grokprobe.checkpoints.digests import file_digest
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.context import Network, Surroundings
-from grokprobe.errors import GrokprobeError, UsageError
+from grokprobe.errors import UsageError
 from grokprobe.experiments import Experiment
-from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Split, Subject, Task
-from grokprobe.numerics.streams import DATA_STREAM, build_generator
+from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Subject, Task
 from grokprobe.placing import Member
 from grokprobe.plugins import load_attribute
-from grokprobe.progress import SilentProgress
+from grokprobe.splits import draw_split, split_content, split_samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +32,8 @@ class BoundRun:
     split: str | None
     #: Digest of the file that :attr:`split` names; empty if it names none.
     split_content: str
+    #: Why its data cannot be had, although the split is known; empty where nothing stands against it.
+    data_fault: str
     #: ``MODULE:FACTORY`` or ``FILE.py:FACTORY`` of a network of the user's own, else empty.
     factory: str
     #: The network's own parameter names → the checkpoint's; None where no network fits.
@@ -68,7 +65,7 @@ class BoundRun:
         def samples() -> tuple[Samples, Samples]:
             if self.subject.task is None or self.split is None:
                 raise UsageError("expected a task and a split, found none")
-            train, test = _samples(_ByKey(self.subject.task), self.split, self.split_content)
+            train, test = split_samples(self.subject.task, self.split, self.split_content)
             return _moved(train, device), _moved(test, device)
 
         return Surroundings(
@@ -108,13 +105,19 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
     available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.FINAL}
     if mapping is not None:
         available.add(Requirement.MODEL)
-    split_content = _split_content(member.split or "")
+    content, data_fault = split_content(member.split or ""), ""
     needs_data = {Requirement.TRAIN_SPLIT, Requirement.TEST_SPLIT} & binding.needed
     if experiment.task is not None and member.split is not None and needs_data:
-        split = _draw_split(experiment.task, member.split, split_content)
-        available.add(Requirement.TRAIN_SPLIT)
-        if len(split.test):
-            available.add(Requirement.TEST_SPLIT)
+        try:
+            split = draw_split(experiment.task, member.split, content)
+        except UsageError as error:
+            if "split" in binding.settings.get("task", {}):
+                raise
+            data_fault = str(error)
+        else:
+            available.add(Requirement.TRAIN_SPLIT)
+            if len(split.test):
+                available.add(Requirement.TEST_SPLIT)
     return BoundRun(
         subject=Subject(
             task=experiment.task,
@@ -125,21 +128,13 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
         coordinates=RunCoordinates(seed=member.seed, init_scale=member.init_scale),
         checkpoints={checkpoint.epoch: checkpoint for checkpoint in member.run.checkpoints},
         split=member.split,
-        split_content=split_content,
+        split_content=content,
+        data_fault=data_fault,
         factory=binding.factory,
         mapping=mapping,
         misfit=misfit,
         state_dict_key=str(binding.settings.get("run", {}).get("state_dict", "")),
     )
-
-
-def _draw_split(task: Task, text: str, content: str) -> Split:
-    try:
-        return _split(_ByKey(task), text, content)
-    except GrokprobeError:
-        raise
-    except Exception as error:
-        raise UsageError(f"task {task.name!r} cannot split its samples ({text}): {error!r}") from error
 
 
 def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozenset[str]:
@@ -205,75 +200,6 @@ def _build_module(task: Task | None, factory: str) -> torch.nn.Module:
     return load_attribute(factory, "--model")()
 
 
-class _ByKey:
-    """A task that is equal to another with the same key, so that its data is built once."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.key = (type(task), repr(sorted((name, repr(value)) for name, value in vars(task).items())))
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByKey) and self.key == other.key
-
-
-@functools.lru_cache(maxsize=64)
-def _split(by_key: _ByKey, text: str, content: str) -> Split:
-    del content  # part of the key: a split file that has changed is read again
-    task = by_key.task
-    kind, _, argument = text.partition(":")
-    if kind == "seed" and re.fullmatch("[0-9]+", argument):
-        return task.split(int(argument), build_generator(int(argument), DATA_STREAM))
-    if kind == "all" and not argument:
-        num_samples = len(task.population(SilentProgress()))
-        return Split(train=torch.arange(num_samples), test=torch.arange(0))
-    if kind == "indices" and argument:
-        return _read_split(Path(argument), len(task.population(SilentProgress())))
-    raise UsageError(f"task.split: expected seed:N, all or indices:FILE, found {text!r}")
-
-
-class _SplitFile(BaseModel):
-    """Contents of a split file."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    train: list[NonNegativeInt]
-    test: list[NonNegativeInt]
-
-
-def _read_split(path: Path, num_samples: int) -> Split:
-    try:
-        content = _SplitFile.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = str(error).replace("\n", " ")
-        raise UsageError(
-            f'task.split: expected JSON {{"train": [indices], "test": [indices]}} at {path}, found {reason}'
-        ) from error
-    indices = content.train + content.test
-    if indices and max(indices) >= num_samples:
-        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {max(indices)}")
-    if len(set(indices)) != len(indices):
-        raise UsageError(f"task.split: {path}: expected every index once, in train or in test; some are there twice")
-    return Split(
-        train=torch.tensor(content.train, dtype=torch.int64), test=torch.tensor(content.test, dtype=torch.int64)
-    )
-
-
-def _split_content(text: str) -> str:
-    """Returns the digest of the file that a split names; empty if it names none."""
-    kind, _, argument = text.partition(":")
-    return file_digest(Path(argument)) if kind == "indices" and Path(argument).is_file() else ""
-
-
-@functools.lru_cache(maxsize=4)
-def _samples(task: _ByKey, text: str, content: str) -> tuple[Samples, Samples]:
-    split = _split(task, text, content)
-    population = task.task.population(SilentProgress())
-    return population.at(split.train), population.at(split.test)
-
-
 def _moved(samples: Samples, device: torch.device) -> Samples:
     return Samples(inputs=samples.inputs.to(device), targets=samples.targets.to(device))
 
@@ -283,8 +209,10 @@ def unmet(requires: Iterable[Requirement], bound: BoundRun) -> str:
     absent = [requirement for requirement in Requirement if requirement in set(requires) - bound.subject.available]
     reasons = {
         Requirement.MODEL: f"no model fits: {bound.misfit}",
-        Requirement.TRAIN_SPLIT: "its training split is unknown; say --set task.split=seed:N, all or indices:FILE",
-        Requirement.TEST_SPLIT: "its test split is unknown or empty; say --set task.split=seed:N or indices:FILE",
+        Requirement.TRAIN_SPLIT: bound.data_fault
+        or "its training split is unknown; say --set task.split=seed:N, all or indices:FILE",
+        Requirement.TEST_SPLIT: bound.data_fault
+        or "its test split is unknown or empty; say --set task.split=seed:N or indices:FILE",
         Requirement.OTHER_RUN: "no reference run is given",
     }
-    return "; ".join(reasons.get(requirement, f"it has no {requirement}") for requirement in absent)
+    return "; ".join(dict.fromkeys(reasons.get(requirement, f"it has no {requirement}") for requirement in absent))

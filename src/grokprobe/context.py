@@ -46,16 +46,18 @@ class Network:
             return hook
 
         layers = {name: layer for name, layer in self.module.named_modules() if isinstance(layer, AFFINE_LAYERS)}
-        handles = [
-            layer.register_forward_hook(keep(layer_label(self.mapping[f"{name}.weight".lstrip(".")], parameters)))
-            for name, layer in layers.items()
-        ]
+        handles = [layer.register_forward_hook(keep(self._label(name, parameters))) for name, layer in layers.items()]
         try:
             self.apply(parameters, inputs)
         finally:
             for handle in handles:
                 handle.remove()
         return found
+
+    def _label(self, layer: str, parameters: Parameters) -> str:
+        """Returns the label of a layer; that of the module where its weight is no parameter but computed from some."""
+        weight = f"{layer}.weight" if layer else "weight"
+        return layer_label(self.mapping[weight], parameters) if weight in self.mapping else layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

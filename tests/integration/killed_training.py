@@ -69,8 +69,8 @@ def end_of_epoch(number: int) -> None:
     """An epoch of which nothing was written."""
     is_due, train_epoch = count_down(number), Learner.train_epoch
 
-    def train(learner: Learner, epoch: int) -> float:
-        loss = train_epoch(learner, epoch)
+    def train(learner: Learner, epoch: int, max_steps: int | None = None) -> float:
+        loss = train_epoch(learner, epoch, max_steps)
         if is_due():
             kill()
         return loss
@@ -95,10 +95,10 @@ def run_child(directory: Path, log: Path, arm: Kill | None) -> int:
         return os.waitpid(child, 0)[1]
     train_epoch = Learner.train_epoch
 
-    def train(learner: Learner, epoch: int) -> float:
+    def train(learner: Learner, epoch: int, max_steps: int | None = None) -> float:
         with log.open("ab") as file:
             file.write(b".")
-        return train_epoch(learner, epoch)
+        return train_epoch(learner, epoch, max_steps)
 
     Learner.train_epoch = train
     if arm is not None:

@@ -1,10 +1,12 @@
 """One directory with runs of both tasks, trained and analyzed as a user does it."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from scipy import stats
 
@@ -13,7 +15,7 @@ from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.progress import SilentProgress
 from grokprobe_tasks.ising import Ising
 from grokprobe_tasks.ising.options import IsingModelOptions, IsingOptions
-from program import Outcome, grokprobe, tree_bytes
+from program import Outcome, grokprobe, run_python, tree_bytes
 
 MODULAR = ("--set", "task.p=7", "--set", "model.hidden=16", "--set", "optimizer.batch_size=16", "--epochs", "5")
 SMALL = {"num_snapshots": 4, "num_sweeps": 5, "num_train": 40, "num_test": 160}
@@ -77,19 +79,87 @@ def test_channels_rows_and_columns_are_labelled(analysis: tuple[Outcome, Path]) 
     assert set(stored.channel.to_numpy()[(stored.neuron_layer == "output").to_numpy()]) == {-1}
 
 
-def test_training_again_changes_nothing_and_processes_share_the_snapshots(runs: Path, tmp_path: Path) -> None:
-    result = grokprobe("train", "ising/steady", *ISING, "--init-scales", "1,10", "--jobs", "2", "--out", tmp_path)
+def test_processes_change_nothing_and_the_snapshots_are_kept(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROKPROBE_CACHE", str(tmp_path / "cache"))
+    command = ("train", "ising/steady", *ISING, "--init-scales", "1,10", "--jobs", "2", "--out", tmp_path / "runs")
+    result = run_python("-m", "grokprobe", *command)  # a fresh process: the environment differs
     assert result.returncode == 0, result.stderr
-    first, again = (tree_bytes(root / NAME / "seed-0_init_scale-1") for root in (runs, tmp_path))
-    assert first == again
-    manifest = json.loads((tmp_path / NAME / "seed-0_init_scale-10" / "run.json").read_text())
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == 1
+    written = tmp_path / "runs" / NAME
+    assert tree_bytes(runs / NAME / "seed-0_init_scale-1") == tree_bytes(written / "seed-0_init_scale-1")
+    manifest = json.loads((written / "seed-0_init_scale-10" / "run.json").read_text())
     assert manifest["parameters"]["task"]["num_sweeps"] == 5
+
+
+def write_snapshot_file(path: Path, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    entries = [
+        (generator.choice([-1, 1], size=(16, 16)), int(temperature > 2.269), float(temperature))
+        for temperature in np.linspace(1.5, 3.0, 40)
+    ]
+    path.write_bytes(pickle.dumps(["made for a test", entries]))
+
+
+def train_on_file(path: Path, out: Path, *options: str) -> Outcome:
+    settings = {"task.snapshot_file": path, "task.num_train": 12, "task.num_test": 20}
+    flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return grokprobe("train", "ising/steady", *flags, "--epochs", "2", *options, "--out", out)
 
 
 def test_a_snapshot_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "IsingML.pickle"
     path.write_bytes(b"\x80\x04cos\nsystem\n(S'true'\ntR.")
-    result = grokprobe("train", "ising/steady", "--set", f"task.snapshot_file={path}", "--out", tmp_path / "out")
+    result = train_on_file(path, tmp_path / "out")
     assert result.returncode == 2
     assert str(path) in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+    write_snapshot_file(path, 0)
+    result = train_on_file(path, tmp_path / "out", "--set", "task.num_test=200")
+    assert (result.returncode, "found 20 in" in result.stderr or "found 40 in" in result.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_content_of_a_snapshot_file_belongs_to_the_experiment(tmp_path: Path) -> None:
+    path, out = tmp_path / "data.pickle", tmp_path / "out"
+    write_snapshot_file(path, 0)
+    assert train_on_file(path, out).returncode == 0
+    analyze = ("analyze", out, "--probes", "energy,weights", "--out", tmp_path / "r.zarr")
+    assert grokprobe(*analyze).returncode == 0
+    write_snapshot_file(path, 1)
+    train_on_file(path, out)
+    assert len(list(out.iterdir())) == 2  # other data are another experiment
+    result = grokprobe("analyze", out, "--probes", "energy,weights", "--out", tmp_path / "fresh.zarr")
+    assert result.returncode == 0, result.stderr
+    assert "expected the file with SHA-256" in result.stdout
+    assert result.stdout.count("probes/weights: 2 results, 2 measured now") == 2
+    assert result.stdout.count("probes/energy: 2 results, 2 measured now") == 1
+    path.unlink()
+    result = grokprobe("analyze", out, "--probes", "energy,weights", "--out", tmp_path / "gone.zarr")
+    assert (result.returncode, result.stdout.count("put it there")) == (0, 2), result.stderr
+
+
+def test_the_authors_draw_can_be_asked_for_their_own_checkpoints(runs: Path, tmp_path: Path) -> None:
+    (path,) = (runs / NAME).rglob("epoch-000020.safetensors")
+    network = torch.nn.Sequential(
+        *(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)),
+        *(torch.nn.Conv2d(2, 4, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten()),
+        *(torch.nn.Linear(64, 100), torch.nn.ReLU(), torch.nn.Dropout(0), torch.nn.Linear(100, 2)),
+    )
+    own = list(read_checkpoint(path).parameters.values())
+    foreign = {f"model.{name}": own[index] for index, name in enumerate(network.state_dict())}
+    (tmp_path / "theirs").mkdir()
+    for epoch in (0, 20):
+        torch.save(foreign, tmp_path / "theirs" / f"{epoch}.pt")
+    options = [part for key, value in SMALL.items() for part in ("--set", f"task.{key}={value}")]
+    result = grokprobe(
+        "analyze", tmp_path / "theirs", "--task", "ising", *options, "--set", "task.draw=shuffled",
+        "--set", "task.split=seed:0", "--probes", "energy", "--out", tmp_path / "r.zarr",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "probes/energy: 2 results, 2 measured now" in result.stdout
+    tree = xr.open_datatree(tmp_path / "r.zarr", engine="zarr")
+    (experiment,) = tree.children
+    layers = tree[f"{experiment}/probes/energy"].layer.to_numpy().tolist()
+    assert layers == ["model.0", "model.3", "model.7", "model.10"] or len(layers) == 4

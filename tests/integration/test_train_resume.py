@@ -39,4 +39,5 @@ def test_a_killed_sweep_resumes_byte_for_byte(tmp_path: Path) -> None:
         assert point["finished"] == 0, (point, completed.stderr)
         assert read_files(tmp_path / point["name"]) == expected, point
     redone = {point["name"]: point["num_begun"] - NUM_EPOCHS for point in points}
-    assert redone == {point["name"]: int(point["name"] in REDONE) for point in points}
+    for name, num_epochs in redone.items():  # one more may have begun while the file was being written
+        assert int(name in REDONE) <= num_epochs <= int(name in REDONE) + 1, name

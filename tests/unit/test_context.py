@@ -126,3 +126,11 @@ def test_pre_activations_of_a_network_that_is_one_layer() -> None:
     network = Network(module=torch.nn.Linear(2, 2, bias=False), mapping={"weight": "w"})
     found = build(5, network=lambda: network).pre_activations(STORED[5], SAMPLES.inputs)
     assert {name: values.tolist() for name, values in found.items()} == {"w": [[5.0, 5.0], [5.0, 5.0]]}
+
+
+def test_a_layer_whose_weight_is_computed_has_the_name_of_its_module() -> None:
+    module = torch.nn.Sequential(torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2)), torch.nn.ReLU())
+    parameters = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    network = Network(module=module, mapping={name: name for name in parameters})
+    found = build(5, network=lambda: network).pre_activations(parameters, SAMPLES.inputs)
+    assert {name: values.equal(module[0](SAMPLES.inputs)) for name, values in found.items()} == {"0": True}

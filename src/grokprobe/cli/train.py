@@ -9,8 +9,8 @@ import click
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.errors import UsageError
+from grokprobe.training.batch import TrainReport
 from grokprobe.training.request import TrainPlan, TrainRequest, carry_out, plan_training
-from grokprobe.training.sweep import TrainReport
 
 
 @click.command("train")
@@ -21,7 +21,15 @@ from grokprobe.training.sweep import TrainReport
 @click.option("--epochs", type=int, metavar="N", help="Epochs instead of the recipe's.")
 @click.option("--set", "settings", multiple=True, metavar="TABLE.KEY=VALUE", help="Set optimizer.lr=1e-2, task.p=23, …")
 @click.option("--device", default="auto", show_default=True, help="Where to compute.")
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core, at most one a run.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core, at most one a batch."
+)
+@click.option(
+    "--members-per-batch",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Runs computed together, 1 for one at a time. Default: what is fastest, measured once.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be trained.")
 @session_options
 def command(session: Session, /, init_scales: str | None, *, dry_run: bool, **options: Any) -> int:

@@ -6,6 +6,7 @@ implementation against them.
 
 from grokprobe.interfaces.context import Context, Parameters, RunCoordinates, Subject
 from grokprobe.interfaces.measures import Compressor, GeometryMetric, Measure, Probe
+from grokprobe.interfaces.stacked import Stacked, StackedForm
 from grokprobe.interfaces.task import Likelihood, PeriodicAxis, Task
 from grokprobe.requirements import Applicability, Requirement
 from grokprobe.samples import Samples, Split
@@ -26,6 +27,8 @@ __all__ = [
     "RunCoordinates",
     "Samples",
     "Split",
+    "Stacked",
+    "StackedForm",
     "Subject",
     "Task",
     "VariableSpec",

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 import torch
 from pydantic import BaseModel
 
+from grokprobe.interfaces.stacked import StackedForm
 from grokprobe.progress import Progress
 from grokprobe.samples import Samples, Split
 
@@ -77,6 +78,10 @@ class Task(Protocol):
 
     def build_model(self) -> torch.nn.Module:
         """Returns the network. Its initial values have no meaning until :meth:`initialise`."""
+        ...
+
+    def stacked_form(self) -> StackedForm | None:
+        """Returns the network for many members at once; None to have one made of :meth:`build_model`."""
         ...
 
     def initialise(self, model: torch.nn.Module, generator: torch.Generator) -> None:

@@ -17,6 +17,8 @@ def check_recipes(task: Task) -> None:
         ConformanceError: one is not.
     """
     require(bool(task.name) and task.name.isidentifier(), "name is an identifier", repr(task.name))
+    reserved = sorted({"name", "split", "map"} & set(task.task_options.model_fields))
+    require(not reserved, "no task option is called name, split or map", ", ".join(reserved))
     require(task.default_recipe in task.recipes, "default_recipe is one of recipes", repr(task.default_recipe))
     for name, text in task.recipes.items():
         label = f"{task.name}/{name}"

@@ -1,6 +1,7 @@
 """One network in training: its parameters, its optimizer and its data."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import torch
@@ -37,11 +38,11 @@ class Learner:
         self._train = self._to_device(population.at(split.train))
         self._test = self._to_device(population.at(split.test))
         self._model = build_scaled_model(task, run).to(device)
-        self._optimizer = build_optimizer(self._model, optimizer)
+        self._optimizer = build_optimizer(self._model.parameters(), optimizer)
         self._fixed_batches = tuple(self._cut(self._train))
 
-    def train_epoch(self, epoch: int) -> float:
-        """Takes the steps from epoch ``epoch - 1`` to ``epoch``.
+    def train_epoch(self, epoch: int, max_steps: int | None = None) -> float:
+        """Takes the steps from epoch ``epoch - 1`` to ``epoch``, at most ``max_steps`` of them.
 
         Everything random in it comes from the seed and the epoch's number, never from what happened before.
 
@@ -52,7 +53,7 @@ class Learner:
         _seed_layers(build_generator(self._seed, ORDER_STREAM, epoch, LAYER_NOISE).initial_seed(), self._device)
         total = torch.zeros((), device=self._device)
         with flushed_denormals():
-            for inputs, targets in self._batches(epoch):
+            for inputs, targets in itertools.islice(self._batches(epoch), max_steps):
                 self._optimizer.zero_grad()
                 loss = self._task.loss(self._model(inputs), targets)
                 loss.backward()
@@ -75,19 +76,24 @@ class Learner:
         }
 
     @property
+    def num_steps(self) -> int:
+        """Number of steps of an epoch."""
+        return len(self._fixed_batches)
+
+    @property
     def has_test(self) -> bool:
         """Whether there is a test split."""
         return len(self._test) > 0
 
     def parameters(self) -> dict[str, torch.Tensor]:
         """Returns a copy of the network's state dict."""
-        return {name: tensor.detach().clone() for name, tensor in self._model.state_dict().items()}
+        return {name: tensor.detach().cpu().clone() for name, tensor in self._model.state_dict().items()}
 
     def state(self) -> dict[str, torch.Tensor]:
         """Returns a copy of everything that the next epoch depends on: the network and the optimizer's moments."""
         tensors = {MODEL_PREFIX + name: tensor for name, tensor in self.parameters().items()}
         for index, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"{OPTIMIZER_PREFIX}{index}.{name}": moment.clone() for name, moment in moments.items()}
+            tensors |= {f"{OPTIMIZER_PREFIX}{index}.{name}": moment.cpu().clone() for name, moment in moments.items()}
         return tensors
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -134,12 +140,12 @@ def build_scaled_model(task: Task, run: RunCoordinates) -> torch.nn.Module:
     return model
 
 
-def build_optimizer(model: torch.nn.Module, table: OptimizerTable) -> torch.optim.Optimizer:
-    """Returns the optimizer of ``table`` over every parameter of ``model``.
+def build_optimizer(parameters: Iterable[torch.Tensor], table: OptimizerTable) -> torch.optim.Optimizer:
+    """Returns the optimizer of ``table`` over ``parameters``, which it changes element by element.
 
     With the gradient g of the mean loss over the batch: ``adam`` and ``sgd`` use g + weight_decay · θ (coupled L2, so
     that Adam's moments contain the decay), ``adamw`` also subtracts lr · weight_decay · θ, but apart from the moments.
     Adam's β are 0.9 and 0.999 and its ε is 1e-8, added to the root; ``sgd`` has no momentum.
     """
     classes = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-    return classes[table.name](model.parameters(), lr=table.lr, weight_decay=table.weight_decay, fused=True)
+    return classes[table.name](parameters, lr=table.lr, weight_decay=table.weight_decay, fused=True)

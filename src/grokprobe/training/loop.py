@@ -1,21 +1,23 @@
-"""The training loop of one run: what happens at which epoch, and what is written in which order."""
+"""The training loop: what happens at which epoch, and what is written in which order."""
 
+import contextlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
 from grokprobe import names
-from grokprobe.checkpoints.native import RunManifest, checkpoint_path
-from grokprobe.interfaces import RunCoordinates, Samples, Task
+from grokprobe.checkpoints.native import checkpoint_path
+from grokprobe.interfaces import Samples, Task
 from grokprobe.progress import Progress
 from grokprobe.training.arithmetic import single_thread
-from grokprobe.training.learner import Learner
-from grokprobe.training.recipe import Recipe
+from grokprobe.training.batch import Batch, Outcome, RunReport, RunRequest
+from grokprobe.training.ensemble import Ensemble, PlainEnsemble
 from grokprobe.training.run_directory import (
+    Standing,
     append_history,
     locked_run,
     mark_diverged,
@@ -24,11 +26,13 @@ from grokprobe.training.run_directory import (
     write_checkpoint,
     write_resume,
 )
+from grokprobe.training.stacked import StackedEnsemble
+from grokprobe.training.tables import ScheduleTable
+from grokprobe.training.writer import BackgroundWriter
 
 #: A resume state is written at every checkpoint, and at every so many epochs where checkpoints are rarer.
 RESUME_INTERVAL: Final = 100
-
-Outcome = Literal["trained", "resumed", "skipped", "diverged"]
+ENSEMBLES: Final = {"plain": PlainEnsemble, "stacked": StackedEnsemble}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,144 +52,206 @@ class TrainedCheckpoint:
 CheckpointListener = Callable[[TrainedCheckpoint], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """One run to train. It is plain data: it can be pickled and sent to another process."""
+@dataclass(slots=True, kw_only=True)
+class _Lane:
+    """A run in training, and its place in the computation."""
 
-    recipe: Recipe
-    #: Name of the built-in recipe or stem of the recipe file, for the manifest.
-    recipe_name: str | None
-    #: The run directory.
-    directory: Path
-    seed: int
-    init_scale: float
-    #: Where to compute, as torch names it.
-    device: str = "cpu"
+    request: RunRequest
+    #: Its number among the members of the batch.
+    member: int
+    standing: Standing
+    #: Rows of the history that are not written yet.
+    rows: list[dict[str, float]] = field(default_factory=list)
+    diverged_at: int | None = None
 
-    def manifest(self) -> RunManifest:
-        """Returns the manifest of the run."""
-        return RunManifest(
-            recipe=self.recipe_name,
-            parameters=self.recipe.parameters(),
-            seed=self.seed,
-            init_scale=self.init_scale,
-            schedule=self.recipe.schedule.model_dump(mode="json"),
+    @property
+    def start(self) -> int:
+        """The epoch it stands at; −1 before its first."""
+        return -1 if self.standing.epoch is None else self.standing.epoch
+
+    @property
+    def place(self) -> str:
+        """Its name for people."""
+        return f"seed {self.request.seed}, init_scale {self.request.init_scale:g}"
+
+    def report(self, num_epochs: int) -> RunReport:
+        """Returns what became of it, once it has ended."""
+        outcome: Outcome = "trained" if self.standing.epoch is None else "resumed"
+        trained = num_epochs - max(self.start, 0)
+        if self.standing.is_complete:
+            outcome, trained = "skipped", 0
+        elif self.standing.diverged_at is not None:
+            outcome, trained = "diverged", 0
+        elif self.diverged_at is not None:
+            outcome, trained = "diverged", self.diverged_at - max(self.start, 0)
+        return RunReport(
+            directory=self.request.directory,
+            seed=self.request.seed,
+            init_scale=self.request.init_scale,
+            outcome=outcome,
+            epochs_trained=trained,
+            diverged_at=self.diverged_at if self.standing.diverged_at is None else self.standing.diverged_at,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What became of one run."""
+def train_batch(
+    batch: Batch, task: Task, population: Samples, progress: Progress, listener: CheckpointListener | None = None
+) -> tuple[RunReport, ...]:
+    """Trains the runs of a batch to the end of their schedule, each from where its directory stands.
 
-    #: The run directory.
-    directory: Path
-    seed: int
-    init_scale: float
-    #: ``trained`` from the start, ``resumed`` and finished, ``skipped`` because complete, or ``diverged``.
-    outcome: Outcome
-    #: Epochs trained this time.
-    epochs_trained: int
-    #: Epoch at which the loss stopped being finite, else None.
-    diverged_at: int | None = None
-
-
-def train_run(
-    request: RunRequest, task: Task, population: Samples, progress: Progress, listener: CheckpointListener | None = None
-) -> RunReport:
-    """Trains one run to the end of its schedule, from where its directory stands.
-
-    The files are byte for byte those of a run that was never interrupted (on one device). Work killed at any moment
-    loses at most what came after the last resume state.
+    The files are byte for byte those of runs that were never interrupted (on one device). Work killed at any moment
+    loses at most what came after the last resume state but one.
 
     Args:
-        request: which run.
-        task: its task, with its options bound.
+        batch: which runs, and with whom they are computed.
+        task: their task, with its options bound.
         population: the task's population, drawn once for all runs of a sweep.
-        progress: advanced by one an epoch, by all epochs that need no work at once.
+        progress: advanced by one an epoch and run, by all epochs that need no work at once.
         listener: told of every checkpoint.
 
+    Returns:
+        A report for each request.
+
     Raises:
-        UsageError: the directory holds something else, or a run that this schedule cannot continue.
+        UsageError: a directory holds something else, or a run that this schedule cannot continue.
         CorruptCheckpointError: a file that is needed to resume cannot be read.
-        StoreError: another process is training in the directory.
+        StoreError: another process is training in a directory.
     """
-    with locked_run(request.directory):
-        return _train_locked(request, task, population, progress, listener)
+    with contextlib.ExitStack() as locks:
+        for request in sorted(batch.requests, key=lambda one: one.directory):
+            locks.enter_context(locked_run(request.directory))
+        schedule = batch.requests[0].recipe.schedule
+        lanes = [
+            _Lane(
+                request=request,
+                member=batch.members.index(request.member),
+                standing=open_run(request.directory, request.manifest(batch.plan()), schedule),
+            )
+            for request in batch.requests
+        ]
+        open_lanes = _announce(lanes, schedule, progress)
+        if open_lanes:
+            _train(batch, task, population, open_lanes, (progress, listener))
+        return tuple(lane.report(schedule.epochs) for lane in lanes)
 
 
-def _train_locked(
-    request: RunRequest, task: Task, population: Samples, progress: Progress, listener: CheckpointListener | None
-) -> RunReport:
-    schedule = request.recipe.schedule
-    standing = open_run(request.directory, request.manifest(), schedule)
-    place = f"seed {request.seed}, init_scale {request.init_scale:g}"
-    if standing.is_complete or standing.diverged_at is not None:
-        progress.advance(schedule.epochs, f"{place}: {'complete' if standing.is_complete else 'diverged'} already")
-        outcome: Outcome = "skipped" if standing.is_complete else "diverged"
-        return _report(request, outcome, 0, standing.diverged_at)
-    device = torch.device(request.device)
-    with single_thread(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        run = RunCoordinates(seed=request.seed, init_scale=request.init_scale)
-        learner = Learner(task, population, request.recipe.optimizer, run, device)
-        if standing.epoch is not None:
-            learner.load_state(read_resume(request.directory))
-            progress.advance(standing.epoch, f"{place}: resumed after epoch {standing.epoch}")
-        start = 0 if standing.epoch is None else standing.epoch
-        diverged_at = _train_epochs(request, learner, standing.epoch, progress, listener)
-    if diverged_at is not None:
-        progress.advance(schedule.epochs - max(diverged_at - 1, 0), f"{place}: diverged at epoch {diverged_at}")
-        return _report(request, "diverged", diverged_at - start, diverged_at)
-    outcome = "trained" if standing.epoch is None else "resumed"
-    return _report(request, outcome, schedule.epochs - start, None)
+def _announce(lanes: list[_Lane], schedule: ScheduleTable, progress: Progress) -> list[_Lane]:
+    """Counts the epochs that need no work, and returns the lanes that need some."""
+    open_lanes = []
+    for lane in lanes:
+        if lane.standing.is_complete or lane.standing.diverged_at is not None:
+            how = "complete" if lane.standing.is_complete else "diverged"
+            progress.advance(schedule.epochs, f"{lane.place}: {how} already")
+            continue
+        open_lanes.append(lane)
+        if lane.standing.epoch is not None:
+            progress.advance(lane.standing.epoch, f"{lane.place}: resumed after epoch {lane.standing.epoch}")
+    return open_lanes
 
 
-def _report(request: RunRequest, outcome: Outcome, epochs_trained: int, diverged_at: int | None) -> RunReport:
-    return RunReport(
-        directory=request.directory,
-        seed=request.seed,
-        init_scale=request.init_scale,
-        outcome=outcome,
-        epochs_trained=epochs_trained,
-        diverged_at=diverged_at,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loop:
+    """What the epochs of one batch share."""
+
+    ensemble: Ensemble
+    schedule: ScheduleTable
+    lanes: list[_Lane]
+    writer: BackgroundWriter
+    progress: Progress
+    listener: CheckpointListener | None
 
 
-def _train_epochs(
-    request: RunRequest, learner: Learner, done: int | None, progress: Progress, listener: CheckpointListener | None
-) -> int | None:
-    """Trains and writes what is left after epoch ``done``; returns the epoch of divergence, else None."""
-    schedule, rows = request.recipe.schedule, []
-    checkpoints, history = set(schedule.checkpoint_epochs()), set(schedule.history_epochs())
-    for epoch in range(0 if done is None else done + 1, schedule.epochs + 1):
-        is_finite = math.isfinite(learner.train_epoch(epoch)) if epoch > 0 else True
-        if is_finite and epoch in history:
-            row = learner.evaluate(epoch)
-            is_finite = _has_finite_losses(row, learner.has_test)
-            rows += [row] if is_finite else []
+def _train(
+    batch: Batch,
+    task: Task,
+    population: Samples,
+    lanes: list[_Lane],
+    listeners: tuple[Progress, CheckpointListener | None],
+) -> None:
+    recipe, device = batch.requests[0].recipe, torch.device(batch.requests[0].device)
+    with (
+        single_thread(),
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        BackgroundWriter() as writer,
+    ):
+        ensemble = ENSEMBLES[batch.form](task, population, recipe.optimizer, batch.members, device)
+        progress, listener = listeners
+        _train_epochs(
+            _Loop(
+                ensemble=ensemble,
+                schedule=recipe.schedule,
+                lanes=lanes,
+                writer=writer,
+                progress=progress,
+                listener=listener,
+            )
+        )
+
+
+def _train_epochs(loop: _Loop) -> None:
+    """Trains what is left of every lane.
+
+    A lane that stands at a later epoch than another joins when that epoch is reached; until then its member is computed
+    and not kept.
+    """
+    ensemble, history = loop.ensemble, set(loop.schedule.history_epochs())
+    checkpoints = set(loop.schedule.checkpoint_epochs())
+    first = max(min(lane.start for lane in loop.lanes), 0)
+    for epoch in range(first, loop.schedule.epochs + 1):
+        sums = ensemble.train_epoch(epoch) if epoch > first else None
+        active = [lane for lane in loop.lanes if lane.start < epoch and lane.diverged_at is None]
+        rows = ensemble.evaluate(epoch) if active and epoch in history else None
         is_kept = epoch in checkpoints or epoch % RESUME_INTERVAL == 0
-        if is_finite and is_kept:
-            is_finite = all(bool(tensor.isfinite().all()) for tensor in learner.parameters().values())
-        if not is_finite:
-            append_history(request.directory, (row for row in rows if row[names.EPOCH] < epoch))
-            mark_diverged(request.directory, epoch)
-            return epoch
         if is_kept:
-            append_history(request.directory, rows)
-            rows = []
-            if epoch in checkpoints:
-                _write_checkpoint(request, learner, epoch, listener)
-            write_resume(request.directory, epoch, learner.state())
+            loop.writer.flush()  # a kill loses no more than what came after the last epoch but one that was kept
+        for lane in active:
+            is_finite = sums is None or math.isfinite(sums[lane.member])
+            if is_finite and rows is not None:
+                is_finite = _take_row(lane, rows[lane.member], ensemble.has_test)
+            if is_finite and is_kept:
+                is_finite = _keep(lane, epoch, epoch in checkpoints, loop)
+            _advance(lane, epoch, is_finite, loop)
+        for lane in loop.lanes:
+            if lane.start == epoch:
+                ensemble.load_state(lane.member, read_resume(lane.request.directory))
+        if all(lane.diverged_at is not None for lane in loop.lanes):
+            return
+
+
+def _take_row(lane: _Lane, row: Mapping[str, float], has_test: bool) -> bool:
+    """Takes a row of the history if its losses are finite; returns whether they are."""
+    is_finite = math.isfinite(row[names.TRAIN_LOSS]) and (not has_test or math.isfinite(row[names.TEST_LOSS]))
+    if is_finite:
+        lane.rows.append(dict(row))
+    return is_finite
+
+
+def _keep(lane: _Lane, epoch: int, is_checkpoint: bool, loop: _Loop) -> bool:
+    """Writes history, checkpoint and resume state, in this order, if the parameters are finite; returns whether."""
+    directory, parameters = lane.request.directory, loop.ensemble.parameters(lane.member)
+    if not all(bool(tensor.isfinite().all()) for tensor in parameters.values()):
+        return False
+    loop.writer.submit(append_history, directory, lane.rows)
+    lane.rows = []
+    if is_checkpoint:
+        loop.writer.submit(write_checkpoint, directory, epoch, parameters)
+        if loop.listener is not None:
+            loop.writer.flush()
+            path = checkpoint_path(directory, epoch)
+            told = TrainedCheckpoint(path=path, seed=lane.request.seed, init_scale=lane.request.init_scale, epoch=epoch)
+            loop.listener(told)
+    loop.writer.submit(write_resume, directory, epoch, loop.ensemble.state(lane.member))
+    return True
+
+
+def _advance(lane: _Lane, epoch: int, is_finite: bool, loop: _Loop) -> None:
+    """Counts an epoch of a lane, or ends a lane that is not finite."""
+    if is_finite:
         if epoch > 0:
-            progress.advance(1, f"seed {request.seed}, init_scale {request.init_scale:g}, epoch {epoch}")
-    return None
-
-
-def _write_checkpoint(request: RunRequest, learner: Learner, epoch: int, listener: CheckpointListener | None) -> None:
-    write_checkpoint(request.directory, epoch, learner.parameters())
-    if listener is not None:
-        path = checkpoint_path(request.directory, epoch)
-        listener(TrainedCheckpoint(path=path, seed=request.seed, init_scale=request.init_scale, epoch=epoch))
-
-
-def _has_finite_losses(row: dict[str, float], has_test: bool) -> bool:
-    return math.isfinite(row[names.TRAIN_LOSS]) and (not has_test or math.isfinite(row[names.TEST_LOSS]))
+            loop.progress.advance(1, f"{lane.place}, epoch {epoch}")
+        return
+    lane.diverged_at = epoch
+    directory = lane.request.directory
+    loop.writer.submit(append_history, directory, [row for row in lane.rows if row[names.EPOCH] < epoch])
+    loop.writer.submit(mark_diverged, directory, epoch)
+    loop.progress.advance(loop.schedule.epochs - max(epoch - 1, 0), f"{lane.place}: diverged at epoch {epoch}")

@@ -14,8 +14,10 @@ from grokprobe.faults import suggest
 from grokprobe.plugins import TASKS, Plugins, PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.settings import parse_assignment
+from grokprobe.training.batch import TrainReport
+from grokprobe.training.plan import plan_batches
 from grokprobe.training.recipe import Recipe, load_recipe
-from grokprobe.training.sweep import TrainReport, plan_runs, train_sweep
+from grokprobe.training.sweep import plan_runs, train_sweep
 from grokprobe.training.workers import train_in_processes
 
 RECIPE_SUFFIX: Final = ".toml"
@@ -39,8 +41,10 @@ class TrainRequest:
     settings: Sequence[str] = ()
     #: ``auto``, or a torch device.
     device: str = "auto"
-    #: Processes; None for one a core on a CPU and one on a GPU, at most one a run. No file depends on it.
+    #: Processes; None for one a core on a CPU and one on a GPU, at most one a batch. No file depends on it.
     jobs: int | None = None
+    #: Largest number of runs computed together, 1 for one at a time; None to choose by measuring.
+    members_per_batch: int | None = None
     #: Which plugins to load.
     plugins: PluginSelection = field(default_factory=PluginSelection.from_environment)
 
@@ -118,12 +122,19 @@ def carry_out(request: TrainRequest, plan: TrainPlan, progress: Progress) -> Tra
     requests = plan_runs(
         plan.recipe, Path(request.out), experiment_name=plan.experiment, recipe_name=plan.recipe_name, device=device
     )
-    num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
-    num_processes = min(request.jobs or (num_cores if device == "cpu" else 1), len(requests))
+    task = plan.recipe.build_task(plan.plugins.find_task)
+    population = task.population(progress)
+    num_cores = _count_cores() if device == "cpu" else 1
+    batches = plan_batches(requests, task, population, num_cores=num_cores, members_per_batch=request.members_per_batch)
+    num_processes = min(request.jobs or num_cores, len(batches))
     with reporting_write_errors(Path(request.out)):
         if num_processes == 1:
-            return train_sweep(requests, plan.plugins.find_task, progress)
-        return train_in_processes(requests, request.plugins, progress, num_processes)
+            return train_sweep(batches, task, population, progress)
+        return train_in_processes(batches, population, request.plugins, progress, num_processes)
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
 
 
 def _changes_experiment(overrides: Mapping[str, Any]) -> bool:

@@ -1,37 +1,16 @@
 """Sweeps: a run for each seed and each init_scale of a recipe."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from grokprobe.interfaces import Samples, Task
 from grokprobe.progress import Progress
-from grokprobe.training.loop import CheckpointListener, RunReport, RunRequest, train_run
-from grokprobe.training.recipe import FindTask, Recipe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainReport:
-    """What became of a sweep."""
-
-    #: One report a run, in the order of :meth:`~grokprobe.training.recipe.Recipe.members`.
-    runs: tuple[RunReport, ...]
-
-    @property
-    def directories(self) -> tuple[Path, ...]:
-        """The run directories."""
-        return tuple(run.directory for run in self.runs)
-
-    @property
-    def diverged(self) -> tuple[RunReport, ...]:
-        """The runs whose loss stopped being finite, now or before."""
-        return tuple(run for run in self.runs if run.outcome == "diverged")
-
-    @property
-    def epochs_trained(self) -> int:
-        """Epochs trained this time, over all runs."""
-        return sum(run.epochs_trained for run in self.runs)
+from grokprobe.training.batch import Batch, RunReport, RunRequest, TrainReport
+from grokprobe.training.loop import CheckpointListener, train_batch
+from grokprobe.training.recipe import Recipe
 
 
 def run_directory_name(seed: int, init_scale: float) -> str:
@@ -61,19 +40,21 @@ def plan_runs(
 
 
 def train_sweep(
-    requests: Sequence[RunRequest],
-    find_task: FindTask,
+    batches: Sequence[Batch],
+    task: Task,
+    population: Samples,
     progress: Progress,
     on_checkpoint: CheckpointListener | None = None,
 ) -> TrainReport:
-    """Trains every run of a sweep, one after the other, each from where its directory stands.
+    """Trains every run of a sweep, one batch after the other, each run from where its directory stands.
 
     Given again after it was interrupted, it continues; runs that are complete are skipped, and runs that diverged are
     reported and not trained again. A run that diverges does not stop the others.
 
     Args:
-        requests: from :func:`plan_runs`.
-        find_task: finds a task class by name.
+        batches: from :func:`~grokprobe.training.plan.plan_batches`.
+        task: the task of all of them, with its options bound.
+        population: the task's population.
         progress: counts epochs over all runs.
         on_checkpoint: told of every checkpoint.
 
@@ -82,13 +63,26 @@ def train_sweep(
         CorruptCheckpointError: a file that is needed to resume cannot be read.
         StoreError: another process is training in a run directory.
     """
-    recipe = requests[0].recipe
-    task = recipe.build_task(find_task)
-    population = task.population(progress)
-    progress.start("training", len(requests) * recipe.schedule.epochs)
+    with training_progress(batches, progress):
+        reports = [train_batch(batch, task, population, progress, on_checkpoint) for batch in batches]
+        return assemble_report(batches, reports)
+
+
+@contextlib.contextmanager
+def training_progress(batches: Sequence[Batch], progress: Progress) -> Iterator[None]:
+    """Starts and ends progress in epochs over all runs."""
+    requests = [request for batch in batches for request in batch.requests]
+    widths = sorted({len(batch.members) for batch in batches})
+    together = f", {'-'.join(map(str, widths))} at once" if widths[-1] > 1 else ""
+    progress.start(f"training {len(requests)} runs{together}", len(requests) * requests[0].recipe.schedule.epochs)
     try:
-        return TrainReport(
-            runs=tuple(train_run(request, task, population, progress, on_checkpoint) for request in requests)
-        )
+        yield
     finally:
         progress.finish()
+
+
+def assemble_report(batches: Sequence[Batch], reports: Iterable[Sequence[RunReport]]) -> TrainReport:
+    """Returns the reports of all batches in the order of the recipe's members."""
+    members = batches[0].requests[0].recipe.members()
+    runs = (report for batch in reports for report in batch)
+    return TrainReport(runs=tuple(sorted(runs, key=lambda run: members.index((run.seed, run.init_scale)))))

@@ -1,6 +1,6 @@
-"""A sweep over several processes, one run a process at a time.
+"""A sweep over several processes, one batch a process at a time.
 
-A run is trained by the same function as in one process, on one thread, so its files do not depend on the number of
+A batch is trained by the same function as in one process, on one thread, so its files do not depend on the number of
 processes.
 """
 
@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from grokprobe.interfaces import Samples, Task
 from grokprobe.plugins import PluginSelection, load_plugins
-from grokprobe.progress import Progress, SilentProgress
-from grokprobe.training.loop import RunReport, RunRequest, train_run
-from grokprobe.training.sweep import TrainReport
+from grokprobe.progress import Progress
+from grokprobe.training.batch import Batch, RunReport, TrainReport
+from grokprobe.training.loop import train_batch
+from grokprobe.training.sweep import assemble_report, training_progress
 
 #: Seconds between two looks at what the processes report.
 POLL_SECONDS: Final = 0.2
@@ -52,40 +53,46 @@ class _Worker:
 
     progress: WorkerProgress
     selection: PluginSelection
-    data: tuple[Task, Samples] | None = None
+    population: Samples
+    task: Task | None = None
 
 
 def train_in_processes(
-    requests: Sequence[RunRequest], selection: PluginSelection, progress: Progress, num_processes: int
+    batches: Sequence[Batch],
+    population: Samples,
+    selection: PluginSelection,
+    progress: Progress,
+    num_processes: int,
 ) -> TrainReport:
     """Trains every run of a sweep over several processes; as :func:`~grokprobe.training.sweep.train_sweep` otherwise.
 
     Args:
-        requests: from :func:`~grokprobe.training.sweep.plan_runs`.
+        batches: from :func:`~grokprobe.training.plan.plan_batches`.
+        population: the task's population, given to each process.
         selection: plugins that each process loads.
         progress: counts epochs over all runs.
         num_processes: at least 1.
     """
     context = multiprocessing.get_context("spawn")
     reports, stop = context.Queue(), context.Event()
+    to_parent = WorkerProgress(reports, stop, os.getpid())
     pool = ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_initialize, initargs=(reports, stop, os.getpid(), selection)
+        num_processes, mp_context=context, initializer=_initialize, initargs=(to_parent, selection, population)
     )
-    progress.start("training", len(requests) * requests[0].recipe.schedule.epochs)
-    try:
-        futures = [pool.submit(_train, request) for request in requests]
-        _follow(futures, reports, progress)
-        return TrainReport(runs=tuple(future.result() for future in futures))
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        _drain(reports, progress)
-        progress.finish()
+    with training_progress(batches, progress):
+        try:
+            futures = [pool.submit(_train, batch) for batch in batches]
+            _follow(futures, reports, progress)
+            return assemble_report(batches, (future.result() for future in futures))
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            _drain(reports, progress)
 
 
-def _follow(futures: list[Future[RunReport]], reports: Any, progress: Progress) -> None:
+def _follow(futures: list[Future[tuple[RunReport, ...]]], reports: Any, progress: Progress) -> None:
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION)
@@ -102,13 +109,13 @@ def _drain(reports: Any, progress: Progress) -> None:
             return
 
 
-def _initialize(reports: Any, stop: Event, parent: int, selection: PluginSelection) -> None:
-    _Worker.progress = WorkerProgress(reports, stop, parent)
+def _initialize(progress: WorkerProgress, selection: PluginSelection, population: Samples) -> None:
+    _Worker.progress = progress
     _Worker.selection = selection
+    _Worker.population = population
 
 
-def _train(request: RunRequest) -> RunReport:
-    if _Worker.data is None:
-        task = request.recipe.build_task(load_plugins(_Worker.selection).find_task)
-        _Worker.data = (task, task.population(SilentProgress()))
-    return train_run(request, *_Worker.data, _Worker.progress)
+def _train(batch: Batch) -> tuple[RunReport, ...]:
+    if _Worker.task is None:
+        _Worker.task = batch.requests[0].recipe.build_task(load_plugins(_Worker.selection).find_task)
+    return train_batch(batch, _Worker.task, _Worker.population, _Worker.progress)

@@ -1,8 +1,10 @@
 """Options of the Ising task."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from grokprobe_tasks.ising.snapshot_file import digest_snapshot_file
 
 
 class IsingOptions(BaseModel):
@@ -22,12 +24,21 @@ class IsingOptions(BaseModel):
     snapshot_seed: int = Field(default=0, ge=0)
     #: Snapshots of somebody else, ``[description, [(spins, label, temperature), …]]`` as a pickle; empty to simulate.
     snapshot_file: str = ""
+    #: SHA-256 of that file, which identifies the data whatever the path; empty to take it from the file.
+    snapshot_sha256: str = ""
     #: Training snapshots of a seed.
     num_train: int = Field(default=300, ge=1)
     #: Test snapshots of a seed.
     num_test: int = Field(default=1000, ge=0)
     #: ``balanced``: half of each part is ordered, as the paper says. ``shuffled``: as the authors' code draws it.
-    split: Literal["balanced", "shuffled"] = "balanced"
+    draw: Literal["balanced", "shuffled"] = "balanced"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_the_file(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("snapshot_file") and not values.get("snapshot_sha256"):
+            return values | {"snapshot_sha256": digest_snapshot_file(str(values["snapshot_file"]))}
+        return values
 
     @model_validator(mode="after")
     def _has_enough_snapshots(self) -> Self:

@@ -3,6 +3,7 @@
 Reference: the data of Manning-Coe et al., arXiv 2502.01739, have this form with L = 16.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,19 @@ from grokprobe_tasks.ising.lattice import CRITICAL_TEMPERATURE
 
 #: Room for 50 000 lattices of 16 × 16 that are lists of numbers, one operation a number.
 _MAX_OPERATIONS: Final = 20_000_000
+
+
+def digest_snapshot_file(path: str) -> str:
+    """Returns the SHA-256 of the file, in hexadecimal.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"expected a file of snapshots at {path}, found {error.strerror or error}") from error
 
 
 def read_snapshot_file(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +52,10 @@ def read_snapshot_file(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
         with path.open("rb") as file:
             content = load_inert(file, path, max_operations=_MAX_OPERATIONS)
     except OSError as error:
-        raise UsageError(f"{path}: expected a file of snapshots, found {error.strerror or error}") from error
+        raise UsageError(
+            f"{path}: expected a file of snapshots, found {error.strerror or error}; put it there, or say where it is"
+            " with --set task.snapshot_file=PATH"
+        ) from error
     except CheckpointError as error:
         raise UsageError(str(error)) from error
     entries = _find_entries(content, path)
@@ -57,12 +74,15 @@ class _EntryError(Exception):
 
 
 def _find_entries(content: Any, path: Path) -> Sequence[Any]:
+    found = _describe(content)
     match content:
         case [_, [_, *_] as entries]:
             return entries
+        case [_, second]:
+            found = f"{_describe(second)} as the second"
     raise UsageError(
         f"{path}: expected [description, [(spins, label, temperature), …]] with at least one entry,"
-        f" found {_describe(content)}; give the file of another data set"
+        f" found {found}; give the file of another data set"
     )
 
 

@@ -1,5 +1,6 @@
 """The snapshots that the task classifies: simulated once and kept, or read from a file."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,12 +8,13 @@ from typing import Final
 import torch
 
 from grokprobe.cache import load_or_build
+from grokprobe.errors import UsageError
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe_tasks.ising.domain_walls import find_domain_walls
 from grokprobe_tasks.ising.glauber import KERNEL_VERSION, sample_chains
 from grokprobe_tasks.ising.lattice import CRITICAL_TEMPERATURE
 from grokprobe_tasks.ising.options import IsingOptions
-from grokprobe_tasks.ising.snapshot_file import read_snapshot_file
+from grokprobe_tasks.ising.snapshot_file import digest_snapshot_file, read_snapshot_file
 
 #: Distance of the lowest and the highest temperature from T_c.
 TEMPERATURE_RANGE: Final = 1.0
@@ -27,10 +29,16 @@ class Snapshots:
     spins: torch.Tensor
     #: In units of J, float64 of shape (num_snapshots,).
     temperatures: torch.Tensor
-    #: 0 ordered, T < T_c; 1 disordered; int64 of shape (num_snapshots,).
-    labels: torch.Tensor
-    #: Whether walls wind around the torus (:func:`find_domain_walls`), bool of shape (num_snapshots,).
-    has_domain_wall: torch.Tensor
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """0 ordered, T < T_c; 1 disordered; int64 of shape (num_snapshots,)."""
+        return _label(self.temperatures)
+
+    @property
+    def has_domain_wall(self) -> torch.Tensor:
+        """Whether walls wind around the torus (:func:`find_domain_walls`), bool of shape (num_snapshots,)."""
+        return find_domain_walls(self.spins)
 
 
 def temperature_grid(num_temperatures: int) -> torch.Tensor:
@@ -53,21 +61,34 @@ def load_snapshots(options: IsingOptions, progress: Progress = _SILENT) -> Snaps
     """Returns the snapshots of ``snapshot_file`` in its order, or simulated ones if there is no such file.
 
     Raises:
-        UsageError: the file cannot be read or holds something else.
+        UsageError: the file cannot be read, holds something else, or is not the one that the options were made for.
     """
     if not options.snapshot_file:
         return simulate_snapshots(options, progress)
-    spins, temperatures = read_snapshot_file(Path(options.snapshot_file), options.size)
-    spins = torch.from_numpy(spins)
-    return _assemble(spins, torch.from_numpy(temperatures), find_domain_walls(spins))
+    return _read_file(options.snapshot_file, options.snapshot_sha256, options.size)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_file(name: str, expected: str, size: int) -> Snapshots:
+    path = Path(name).expanduser()
+    spins, temperatures = read_snapshot_file(path, size)
+    found = digest_snapshot_file(name)
+    if found != expected:
+        raise UsageError(
+            f"{name}: expected the file with SHA-256 {expected[:12]}…, found {found[:12]}…: its content has changed;"
+            " put the former file back, or train into another directory"
+        )
+    return Snapshots(spins=torch.from_numpy(spins), temperatures=torch.from_numpy(temperatures))
 
 
 def simulate_snapshots(options: IsingOptions, progress: Progress) -> Snapshots:
     """Returns ``num_snapshots`` independent snapshots at each temperature of the grid, the lowest temperature first.
 
     Each is the end of a chain of its own, ``num_sweeps`` · L² single-site Glauber updates after a quench from infinite
-    temperature. That number is finite on purpose: some cold snapshots still hold extended domain walls. They are
-    simulated once and then come from the cache, whose key is everything that they depend on.
+    temperature; 64 chains at a time visit the same random sites, and are independent given these
+    (:mod:`~grokprobe_tasks.ising.glauber`). The number of updates is finite on purpose: some cold snapshots still hold
+    extended domain walls. They are simulated once and then come from the cache, whose key is everything that they
+    depend on.
 
     Args:
         options: ``num_train``, ``num_test`` and ``split`` do not matter.
@@ -82,7 +103,7 @@ def simulate_snapshots(options: IsingOptions, progress: Progress) -> Snapshots:
         "seed": options.snapshot_seed,
     }
     found = load_or_build("ising-snapshots", key, lambda: _simulate(options, progress))
-    return _assemble(found["spins"], snapshot_temperatures(options), found["has_domain_wall"])
+    return Snapshots(spins=found["spins"], temperatures=snapshot_temperatures(options))
 
 
 def _simulate(options: IsingOptions, progress: Progress) -> dict[str, torch.Tensor]:
@@ -98,14 +119,8 @@ def _simulate(options: IsingOptions, progress: Progress) -> dict[str, torch.Tens
         )
     finally:
         progress.finish()
-    return {"spins": spins, "has_domain_wall": find_domain_walls(spins)}
+    return {"spins": spins}
 
 
 def _label(temperatures: torch.Tensor) -> torch.Tensor:
     return (temperatures > CRITICAL_TEMPERATURE).to(torch.int64)
-
-
-def _assemble(spins: torch.Tensor, temperatures: torch.Tensor, has_domain_wall: torch.Tensor) -> Snapshots:
-    return Snapshots(
-        spins=spins, temperatures=temperatures, labels=_label(temperatures), has_domain_wall=has_domain_wall
-    )

@@ -19,6 +19,7 @@ from grokprobe_tasks.ising.lattice import compute_energy, compute_magnetization
 from grokprobe_tasks.ising.network import ConvNetwork
 from grokprobe_tasks.ising.options import IsingModelOptions, IsingOptions
 from grokprobe_tasks.ising.snapshots import load_snapshots, phase_labels
+from grokprobe_tasks.ising.stacked import StackedConvNetwork
 
 
 class Ising:
@@ -72,6 +73,10 @@ class Ising:
         options = self._model_options
         return ConvNetwork(self._options.size, options.channels, options.hidden)
 
+    def stacked_form(self) -> StackedConvNetwork:
+        """Returns the network of many members as products of matrices."""
+        return StackedConvNetwork(self._options.size, self._model_options.channels)
+
     def initialise(self, model: nn.Module, generator: torch.Generator) -> None:
         """Draws what PyTorch's own initialisation draws: weights and biases uniform in ±1/√fan_in.
 
@@ -110,7 +115,7 @@ class Ising:
         """
         options, labels = self._options, self._labels()
         _require(len(labels), options.num_train + options.num_test, "snapshots", options)
-        if options.split == "shuffled":
+        if options.draw == "shuffled":
             order = list(range(len(labels)))
             random.Random(seed).shuffle(order)  # noqa: S311 - the published split is drawn with it
             indices = torch.tensor(order)

@@ -15,6 +15,7 @@ from torch import nn
 from grokprobe.interfaces import Likelihood, PeriodicAxis, Samples, Split
 from grokprobe.progress import Progress
 from grokprobe_tasks.modular_addition.network import TwoLayerNetwork
+from grokprobe_tasks.modular_addition.stacked import StackedTwoLayerNetwork
 
 
 class ModularAdditionOptions(BaseModel):
@@ -109,6 +110,10 @@ class ModularAddition:
     def build_model(self) -> TwoLayerNetwork:
         """Returns the network with 3·p·hidden + hidden + p parameters."""
         return TwoLayerNetwork(self._options.p, self._model_options.hidden)
+
+    def stacked_form(self) -> StackedTwoLayerNetwork:
+        """Returns the network with its first layer as a sum of two rows and its gradients written by hand."""
+        return StackedTwoLayerNetwork()
 
     def initialise(self, model: nn.Module, generator: torch.Generator) -> None:
         """Draws Xavier-normal weights, standard deviation √(2 / (fan_in + fan_out)), and zero biases.

@@ -212,16 +212,6 @@ def test_chunks_change_nothing(num_chains):
         )
 
 
-def test_threads_change_nothing():
-    once = sample(2.0, 500, size=8, num_updates=300, seed=0)
-    torch.set_num_threads(2)
-    try:
-        again = sample(2.0, 500, size=8, num_updates=300, seed=0)
-    finally:
-        torch.set_num_threads(1)
-    assert torch.equal(once, again)
-
-
 def test_seeds_differ():
     spins = [sample(math.inf, 64, size=4, num_updates=100, seed=seed).double() for seed in (0, 1, (0, 1))]
     for one, other in itertools.combinations(spins, 2):

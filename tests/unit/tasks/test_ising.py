@@ -30,7 +30,7 @@ def test_the_plugin_brings_the_task_and_its_probe() -> None:
 
 def test_it_keeps_the_laws_of_a_task() -> None:
     check_task(build(**SMALL))
-    check_task(build(**SMALL, split="shuffled"))
+    check_task(build(**SMALL, draw="shuffled"))
 
 
 def test_the_network_has_the_published_parameters() -> None:
@@ -122,7 +122,7 @@ def test_a_shuffled_split_is_the_authors_draw() -> None:
     numbers = list(range(50_000))
     random.seed(3)
     random.shuffle(numbers)
-    split = build(split="shuffled").split(3, build_generator(0))
+    split = build(draw="shuffled").split(3, build_generator(0))
     assert split.test.tolist() == numbers[:1000]
     assert split.train.tolist() == numbers[1000:1300]
 
@@ -143,7 +143,7 @@ def test_too_few_snapshots_are_one_clear_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 10}, {"num_temperatures": 3}, {"num_snapshots": 0}, {"split": "even"}, {"temperature": 2.0}]
+    "options", [{"size": 10}, {"num_temperatures": 3}, {"num_snapshots": 0}, {"draw": "even"}, {"temperature": 2.0}]
 )
 def test_options_are_strict(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -1,10 +1,13 @@
 """Snapshots: their order, their labels, the cache and the progress."""
 
 import dataclasses
+import hashlib
+import pickle
 
 import pytest
 import torch
 
+from grokprobe.errors import UsageError
 from grokprobe.progress import SilentProgress
 from grokprobe_tasks.ising import snapshots as snapshots_module
 from grokprobe_tasks.ising.domain_walls import find_domain_walls
@@ -77,7 +80,7 @@ def test_second_time_comes_from_the_cache(monkeypatch):
     assert listener.calls == [("sampling Ising snapshots", 320), "finish"]
     assert listener.done == 320
     monkeypatch.setattr(snapshots_module, "sample_chains", None)
-    again = simulate_snapshots(IsingOptions(**SMALL | {"num_train": 5, "split": "shuffled"}), listener)
+    again = simulate_snapshots(IsingOptions(**SMALL | {"num_train": 5, "draw": "shuffled"}), listener)
     for field in dataclasses.fields(first):
         assert torch.equal(getattr(first, field.name), getattr(again, field.name))
     assert len(listener.calls) == 2
@@ -112,14 +115,30 @@ def test_work_that_fails_is_finished(monkeypatch):
     assert listener.calls[-1] == "finish"
 
 
-def test_file_takes_the_place_of_the_simulation(monkeypatch):
+def write_pickle(path, snapshots, order):
+    entries = [
+        (snapshots.spins[index].numpy(), int(snapshots.labels[index]), float(snapshots.temperatures[index]))
+        for index in order.tolist()
+    ]
+    path.write_bytes(pickle.dumps(["made for a test", entries]))
+
+
+def test_file_takes_the_place_of_the_simulation(tmp_path):
     made = simulate()
     order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
-    content = made.spins[order].numpy(), made.temperatures[order].numpy()
-    asked = []
-    monkeypatch.setattr(snapshots_module, "read_snapshot_file", lambda *args: asked.append(args) or content)
-    found = load_snapshots(IsingOptions(**SMALL | {"snapshot_file": "data.pkl"}), SilentProgress())
-    assert [(path.name, size) for path, size in asked] == [("data.pkl", 8)]
-    for field in dataclasses.fields(made):
-        assert torch.equal(getattr(found, field.name), getattr(made, field.name)[order])
-    assert torch.equal(load_snapshots(IsingOptions(**SMALL), SilentProgress()).spins, made.spins)
+    write_pickle(tmp_path / "data.pkl", made, order)
+    options = IsingOptions(**SMALL | {"snapshot_file": str(tmp_path / "data.pkl")})
+    found = load_snapshots(options)
+    for name in ("spins", "temperatures", "labels", "has_domain_wall"):
+        assert torch.equal(getattr(found, name), getattr(made, name)[order])
+    assert torch.equal(load_snapshots(IsingOptions(**SMALL)).spins, made.spins)
+
+
+def test_a_file_that_has_changed_since_is_noticed(tmp_path):
+    made, path = simulate(), tmp_path / "data.pkl"
+    write_pickle(path, made, torch.arange(120))
+    options = IsingOptions(**SMALL | {"snapshot_file": str(path)})
+    assert options.snapshot_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    write_pickle(path, made, torch.arange(119, -1, -1))
+    with pytest.raises(UsageError, match=r"expected the file with SHA-256 .*, found .*: its content has changed"):
+        load_snapshots(options)

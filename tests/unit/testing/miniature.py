@@ -47,6 +47,9 @@ class Doubling:
     def build_model(self):
         return nn.Linear(P, P)
 
+    def stacked_form(self):
+        return None
+
     def initialise(self, model, generator):
         nn.init.normal_(model.weight, generator=generator)
         nn.init.zeros_(model.bias)

@@ -6,7 +6,12 @@ from torch import nn
 
 from grokprobe.interfaces import PeriodicAxis, Samples, Split
 from grokprobe.testing import ConformanceError, check_task
-from unit.testing.miniature import Doubling, P
+from unit.testing.miniature import Doubling, NoOptions, P
+
+
+class SplitOptions(NoOptions):
+    p: int = P
+    split: str = "even"
 
 
 def recipe(text):
@@ -144,6 +149,7 @@ def test_conforming_task_passes(task):
     [
         (with_attribute(name="two words"), "name is an identifier: 'two words'"),
         (with_attribute(version=""), "version is a text"),
+        (with_attribute(task_options=SplitOptions), "no task option is called name, split or map: split"),
         (with_attribute(default_recipe="large"), "default_recipe is one of recipes: 'large'"),
         (recipe("[task"), "recipes are TOML: doubling/small"),
         (recipe('[task]\nname = "tripling"'), "a recipe names its task in .task.: doubling/small has 'tripling'"),

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from grokprobe.errors import UsageError
-from grokprobe.interfaces import Task
+from grokprobe.interfaces import Samples, Task
 from grokprobe.progress import Progress, SilentProgress
+from grokprobe.training.batch import Batch, TrainReport
 from grokprobe.training.loop import CheckpointListener
-from grokprobe.training.recipe import Recipe, load_recipe
-from grokprobe.training.sweep import TrainReport, plan_runs, train_sweep
+from grokprobe.training.plan import plan_batches
+from grokprobe.training.recipe import FindTask, Recipe, load_recipe
+from grokprobe.training.sweep import plan_runs, train_sweep
 from grokprobe_tasks.modular_addition import ModularAddition
 
 TEXT = """
@@ -41,14 +43,34 @@ def load_small(overrides: Mapping[str, Any] | None = None) -> Recipe:
     return load_recipe(TEXT, "small.toml", find_task, overrides)
 
 
+def draw_population() -> Samples:
+    return load_small().build_task(find_task).population(SilentProgress())
+
+
+def plan_small(
+    directory: Path,
+    overrides: Mapping[str, Any] | None = None,
+    members_per_batch: int | None = 1,
+    find: FindTask = find_task,
+) -> tuple[Batch, ...]:
+    requests = plan_runs(load_small(overrides), directory, experiment_name="small", recipe_name="small")
+    task = requests[0].recipe.build_task(find)
+    population = task.population(SilentProgress())
+    return plan_batches(requests, task, population, num_cores=1, members_per_batch=members_per_batch)
+
+
 def train_small(
     directory: Path,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     on_checkpoint: CheckpointListener | None = None,
+    members_per_batch: int | None = 1,
+    find: FindTask = find_task,
 ) -> TrainReport:
-    requests = plan_runs(load_small(overrides), directory, experiment_name="small", recipe_name="small")
-    return train_sweep(requests, find_task, progress or SilentProgress(), on_checkpoint)
+    batches = plan_small(directory, overrides, members_per_batch, find)
+    task = load_small(overrides).build_task(find)
+    population = task.population(SilentProgress())
+    return train_sweep(batches, task, population, progress or SilentProgress(), on_checkpoint)
 
 
 def read_files(directory: Path) -> dict[str, bytes]:

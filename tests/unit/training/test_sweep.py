@@ -10,10 +10,9 @@ from safetensors.torch import load_file, save_file
 from grokprobe.checkpoints.native import read_history, read_manifest
 from grokprobe.errors import CorruptCheckpointError, UsageError
 from grokprobe.interfaces import RunCoordinates, Task
-from grokprobe.progress import SilentProgress
 from grokprobe.training.learner import build_scaled_model
 from grokprobe.training.loop import TrainedCheckpoint
-from grokprobe.training.sweep import plan_runs, run_directory_name, train_sweep
+from grokprobe.training.sweep import run_directory_name
 from grokprobe_tasks.modular_addition import ModularAddition
 from unit.training.small_sweep import find_task, load_small, read_files, train_small
 
@@ -129,9 +128,7 @@ def test_random_layers_continue_exactly(tmp_path: Path) -> None:
 
     for name, lengths in (("parts", (2, 4)), ("whole", (4,))):
         for epochs in lengths:
-            recipe = load_small({"schedule.epochs": epochs})
-            requests = plan_runs(recipe, tmp_path / name, experiment_name="noisy", recipe_name=None)
-            train_sweep(requests, find_noisy, SilentProgress())
+            train_small(tmp_path / name, {"schedule.epochs": epochs}, find=find_noisy)
     assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
 
 

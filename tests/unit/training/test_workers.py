@@ -10,7 +10,7 @@ from grokprobe.plugins import PluginSelection
 from grokprobe.training.run_directory import lock_path
 from grokprobe.training.sweep import plan_runs
 from grokprobe.training.workers import train_in_processes
-from unit.training.small_sweep import load_small, read_files, train_small
+from unit.training.small_sweep import draw_population, load_small, plan_small, read_files, train_small
 
 
 class Tally:
@@ -31,9 +31,8 @@ class Tally:
 
 def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
     train_small(tmp_path / "one")
-    requests = plan_runs(load_small(), tmp_path / "two", experiment_name="small", recipe_name="small")
     tally = Tally()
-    report = train_in_processes(requests, PluginSelection(), tally, 2)
+    report = train_in_processes(plan_small(tmp_path / "two"), draw_population(), PluginSelection(), tally, 2)
     assert [run.outcome for run in report.runs] == ["trained", "trained"]
     assert (tally.done, tally.total) == (6, 6)
     assert read_files(tmp_path / "two") == read_files(tmp_path / "one")

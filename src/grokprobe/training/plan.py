@@ -1,0 +1,178 @@
+"""Which runs are computed together, and how: chosen by measuring once, and kept in the manifests."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import torch
+
+from grokprobe.checkpoints.native import MANIFEST_FILE, read_manifest
+from grokprobe.errors import UsageError
+from grokprobe.interfaces import RunCoordinates, Samples, Split, Task
+from grokprobe.numerics.streams import DATA_STREAM, build_generator
+from grokprobe.training.arithmetic import single_thread
+from grokprobe.training.batch import Batch, Form, RunRequest
+from grokprobe.training.ensemble import Ensemble, PlainEnsemble
+from grokprobe.training.stacked import StackedEnsemble
+
+#: Seconds of training that are measured for each way to compute.
+MEASURED_SECONDS: Final = 0.25
+#: A sweep that takes fewer seconds than this in the plain form is not worth measuring the others.
+WORTH_MEASURING: Final = 8.0
+#: A larger batch must be faster by this factor to be preferred: it needs more memory.
+WORTH_WIDENING: Final = 1.05
+PLAIN: Final[Form] = "plain"
+STACKED: Final[Form] = "stacked"
+
+
+def plan_batches(
+    requests: Sequence[RunRequest], task: Task, population: Samples, *, num_cores: int, members_per_batch: int | None
+) -> tuple[Batch, ...]:
+    """Divides the runs of a sweep into batches.
+
+    A run that was begun keeps the batch that its manifest names, with the members that are not wanted now, so that it
+    goes on in the same numbers. For the others the fastest way is found by measuring; neither the number of processes
+    nor what the machine does besides is remembered. With ``members_per_batch`` nothing is measured: 1 is the plain
+    form, more is the stacked one.
+
+    Args:
+        requests: runs of one recipe.
+        task: their task, with its options bound.
+        population: the task's population.
+        num_cores: how many batches can be computed at once on this device, at most.
+        members_per_batch: largest number of members of a batch; None to measure.
+
+    Raises:
+        UsageError: ``members_per_batch`` that the task does not allow.
+    """
+    begun, fresh = _group_begun(requests)
+    if not fresh:
+        return tuple(begun)
+    _draw_splits(fresh, task)  # a split that cannot be drawn is said before anything is written
+    if members_per_batch is None:
+        form, width = _choose(fresh, task, population, num_cores)
+    else:
+        form, width = (PLAIN, 1) if members_per_batch == 1 else (STACKED, members_per_batch)
+        if form == STACKED and (fault := find_stacking_fault(fresh, task, population)):
+            raise UsageError(f"members_per_batch: expected 1, found {members_per_batch}: {fault}")
+    return (*begun, *(_batch(form, part) for part in divide(fresh, width)))
+
+
+def divide(requests: Sequence[RunRequest], width: int) -> list[tuple[RunRequest, ...]]:
+    """Divides runs into parts of at most ``width`` members: some scales of one seed, or all scales of several seeds.
+
+    Parts of a seed are as equal as they can be. Only seeds with the same scales share a part.
+    """
+    by_seed: dict[int, list[RunRequest]] = {}
+    for request in requests:
+        by_seed.setdefault(request.seed, []).append(request)
+    by_scales: dict[tuple[float, ...], list[list[RunRequest]]] = {}
+    for runs in by_seed.values():
+        by_scales.setdefault(tuple(run.init_scale for run in runs), []).append(runs)
+    parts: list[tuple[RunRequest, ...]] = []
+    for scales, seeds in by_scales.items():
+        if len(scales) <= width:
+            num_seeds = _even_part(len(seeds), width // len(scales))
+            groups = [seeds[start : start + num_seeds] for start in range(0, len(seeds), num_seeds)]
+            parts += [tuple(run for runs in group for run in runs) for group in groups]
+            continue
+        num_scales = _even_part(len(scales), width)
+        parts += [
+            tuple(runs[start : start + num_scales]) for runs in seeds for start in range(0, len(runs), num_scales)
+        ]
+    return parts
+
+
+def find_stacking_fault(requests: Sequence[RunRequest], task: Task, population: Samples) -> str:
+    """Returns why runs of this task cannot be computed together; empty if they can."""
+    model = task.build_model()
+    if next(model.buffers(), None) is not None:
+        return f"the network of task {task.name} has buffers"
+    if len({(len(split.train), len(split.test)) for split in _draw_splits(requests, task)}) > 1:
+        return f"the splits of task {task.name} differ in size between seeds"
+    if task.stacked_form() is not None:
+        return ""
+    try:
+        with single_thread():
+            ensemble = _build(STACKED, requests[:1], task, population)
+            ensemble.train_epoch(1, max_steps=1)
+            ensemble.evaluate(0)
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        return f"torch.func refuses the network or loss of task {task.name}: {' '.join(str(error).split())[:200]}"
+    return ""
+
+
+def _draw_splits(requests: Sequence[RunRequest], task: Task) -> list[Split]:
+    seeds = dict.fromkeys(request.seed for request in requests)
+    return [task.split(seed, build_generator(seed, DATA_STREAM)) for seed in seeds]
+
+
+def _even_part(number: int, limit: int) -> int:
+    num_parts = -(-number // limit)
+    return -(-number // num_parts)
+
+
+def _batch(form: Form, requests: Sequence[RunRequest]) -> Batch:
+    return Batch(form=form, members=tuple(request.member for request in requests), requests=tuple(requests))
+
+
+def _group_begun(requests: Iterable[RunRequest]) -> tuple[list[Batch], list[RunRequest]]:
+    """Returns the batches of the runs that have a manifest, and the runs that have none."""
+    begun: dict[tuple[Form, tuple[RunCoordinates, ...]], list[RunRequest]] = {}
+    fresh: list[RunRequest] = []
+    for request in requests:
+        if not (request.directory / MANIFEST_FILE).exists():
+            fresh.append(request)
+            continue
+        form, members = _read_plan(read_manifest(request.directory).plan, request)
+        begun.setdefault((form, members), []).append(request)
+    batches = [Batch(form=form, members=members, requests=tuple(runs)) for (form, members), runs in begun.items()]
+    return batches, fresh
+
+
+def _read_plan(plan: dict[str, Any], request: RunRequest) -> tuple[Form, tuple[RunCoordinates, ...]]:
+    members = tuple(RunCoordinates(seed=seed, init_scale=scale) for seed, scale in plan.get("members", ()))
+    if request.member not in members:  # written before there were plans, or the directory of another run
+        return PLAIN, (request.member,)
+    return STACKED if plan.get("form") == STACKED else PLAIN, members
+
+
+def _choose(requests: Sequence[RunRequest], task: Task, population: Samples, num_cores: int) -> tuple[Form, int]:
+    """Measures the plain form, then stacked ones of growing width while that pays."""
+    schedule = requests[0].recipe.schedule
+    widest = -(-len(requests) // num_cores)
+    with single_thread():
+        plain = _measure(PLAIN, requests[:1], task, population)
+        if plain * schedule.epochs * widest < WORTH_MEASURING or find_stacking_fault(requests, task, population):
+            return PLAIN, 1
+        form, width, fastest = PLAIN, 1, plain
+        candidate = 1
+        while True:
+            part = max(divide(requests, candidate), key=len)
+            seconds = _measure(STACKED, part, task, population) / len(part)
+            if seconds * WORTH_WIDENING < fastest:
+                form, width, fastest = STACKED, candidate, seconds
+            elif candidate > 1:
+                break
+            if candidate >= widest:
+                break
+            candidate = min(2 * candidate, widest)
+    return form, width
+
+
+def _measure(form: Form, requests: Sequence[RunRequest], task: Task, population: Samples) -> float:
+    """Returns the seconds of an epoch of a batch, from as many steps as fit into :data:`MEASURED_SECONDS`."""
+    ensemble = _build(form, requests, task, population)
+    ensemble.train_epoch(1, max_steps=1)  # the first step allocates
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < MEASURED_SECONDS:
+        portion = min(ensemble.num_steps, max(1, done))
+        ensemble.train_epoch(1, max_steps=portion)
+        done += portion
+    return (time.perf_counter() - start) / done * ensemble.num_steps
+
+
+def _build(form: Form, requests: Sequence[RunRequest], task: Task, population: Samples) -> Ensemble:
+    kind = PlainEnsemble if form == PLAIN else StackedEnsemble
+    optimizer, device = requests[0].recipe.optimizer, torch.device(requests[0].device)
+    return kind(task, population, optimizer, [request.member for request in requests], device)
