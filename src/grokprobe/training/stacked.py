@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import torch
 
@@ -12,16 +11,9 @@ from grokprobe.interfaces import RunCoordinates, Samples, StackedForm, Task
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
 from grokprobe.training.arithmetic import flushed_denormals
 from grokprobe.training.functional import FunctionalForm
-from grokprobe.training.learner import (
-    MODEL_PREFIX,
-    OPTIMIZER_PREFIX,
-    build_optimizer,
-    build_scaled_model,
-)
+from grokprobe.training.learner import MODEL_PREFIX, OPTIMIZER_PREFIX, build_scaled_model
+from grokprobe.training.optimizer import STEP, StackedOptimizer
 from grokprobe.training.tables import OptimizerTable
-
-#: State of an optimizer that all members share, because all have taken the same number of steps.
-SHARED_STATE: Final = "step"
 
 
 class StackedEnsemble:
@@ -54,9 +46,7 @@ class StackedEnsemble:
         packed = [self._form.pack({name: tensor.detach() for name, tensor in model.items()}) for model in models]
         self._parameters = {name: torch.stack([one[name] for one in packed]).to(device) for name in packed[0]}
         self._gradients = {name: torch.zeros_like(tensor) for name, tensor in self._parameters.items()}
-        for name, tensor in self._parameters.items():
-            tensor.grad = self._gradients[name]
-        self._optimizer = build_optimizer(self._parameters.values(), optimizer)
+        self._optimizer = StackedOptimizer(optimizer, self._parameters)
 
     def train_epoch(self, epoch: int, max_steps: int | None = None) -> Sequence[float]:
         """Trains every member."""
@@ -64,7 +54,7 @@ class StackedEnsemble:
         with torch.no_grad(), flushed_denormals():
             for inputs, targets in itertools.islice(self._batches(epoch), max_steps):
                 totals += self._form.compute_gradients(self._parameters, inputs, targets, self._gradients)
-                self._optimizer.step()
+                self._optimizer.step(self._gradients)
             return totals.tolist()
 
     @torch.inference_mode()
@@ -100,40 +90,24 @@ class StackedEnsemble:
     def state(self, member: int) -> dict[str, torch.Tensor]:
         """Returns a copy of a member's parameters and moments, named as a learner of its own would name them."""
         tensors = {MODEL_PREFIX + name: tensor for name, tensor in self.parameters(member).items()}
-        for key, moments in self._moments().items():
-            if key == SHARED_STATE:
-                found = dict.fromkeys(self._names, next(iter(moments.values())))
-            else:
-                found = self._unpack({name: moment[member] for name, moment in moments.items()})
-            for index, name in enumerate(self._names):
-                tensors[f"{OPTIMIZER_PREFIX}{index}.{key}"] = found[name].detach().cpu().clone()
+        found = {
+            key: self._unpack({name: moment[member] for name, moment in moments.items()})
+            for key, moments in self._optimizer.moments().items()
+        }
+        if self._optimizer.num_steps is not None:
+            found[STEP] = {name: self._optimizer.num_steps.cpu().clone() for name in self._names}
+        for key, values in found.items():
+            tensors |= {f"{OPTIMIZER_PREFIX}{index}.{key}": values[name] for index, name in enumerate(self._names)}
         return tensors
 
     def load_state(self, member: int, tensors: Mapping[str, torch.Tensor]) -> None:
         """Takes over what :meth:`state` returned."""
         self._fill(self._parameters, member, {name: tensors[MODEL_PREFIX + name] for name in self._names})
-        keys = {name.rpartition(".")[2] for name in tensors if name.startswith(OPTIMIZER_PREFIX)}
-        for key in sorted(keys):
+        for key, moments in self._optimizer.moments().items():
             values = {name: tensors[f"{OPTIMIZER_PREFIX}{index}.{key}"] for index, name in enumerate(self._names)}
-            self._load_moment(member, key, values)
-
-    def _load_moment(self, member: int, key: str, values: Mapping[str, torch.Tensor]) -> None:
-        for name, tensor in self._parameters.items():
-            moment = self._optimizer.state[tensor]
-            if key == SHARED_STATE:
-                moment[key] = next(iter(values.values())).to(self._device).clone()
-            elif key not in moment:
-                moment[key] = torch.zeros_like(self._parameters[name])
-        if key != SHARED_STATE:
-            self._fill(self._moments()[key], member, values)
-
-    def _moments(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Returns the optimizer's state: key → name of a packed parameter → tensor."""
-        found: dict[str, dict[str, torch.Tensor]] = {}
-        for name, tensor in self._parameters.items():
-            for key, moment in self._optimizer.state.get(tensor, {}).items():
-                found.setdefault(key, {})[name] = moment
-        return found
+            self._fill(moments, member, values)
+        if self._optimizer.num_steps is not None:
+            self._optimizer.set_num_steps(tensors[f"{OPTIMIZER_PREFIX}0.{STEP}"])
 
     @torch.no_grad()
     def _fill(self, stacked: Mapping[str, torch.Tensor], member: int, values: Mapping[str, torch.Tensor]) -> None:
