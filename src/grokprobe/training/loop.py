@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,11 +17,13 @@ from grokprobe.training.arithmetic import single_thread
 from grokprobe.training.batch import Batch, Outcome, RunReport, RunRequest
 from grokprobe.training.ensemble import Ensemble, PlainEnsemble
 from grokprobe.training.run_directory import (
+    Accuracies,
     Standing,
     append_history,
     locked_run,
     mark_diverged,
     open_run,
+    read_accuracies,
     read_resume,
     write_checkpoint,
     write_resume,
@@ -52,7 +54,7 @@ class TrainedCheckpoint:
 CheckpointListener = Callable[[TrainedCheckpoint], None]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class _Lane:
     """A run in training, and its place in the computation."""
 
@@ -63,6 +65,7 @@ class _Lane:
     #: Rows of the history that are not written yet.
     rows: list[dict[str, float]] = field(default_factory=list)
     diverged_at: int | None = None
+    accuracies: Accuracies = field(default_factory=Accuracies)
 
     @property
     def start(self) -> int:
@@ -201,29 +204,38 @@ def _train_epochs(loop: _Loop) -> None:
         sums = ensemble.train_epoch(epoch) if epoch > first else None
         active = [lane for lane in loop.lanes if lane.start < epoch and lane.diverged_at is None]
         rows = ensemble.evaluate(epoch) if active and epoch in history else None
-        is_kept = epoch in checkpoints or epoch % RESUME_INTERVAL == 0
-        if is_kept:
+        finite = [lane for lane in active if _take_losses(lane, sums, rows, ensemble.has_test)]
+        made = [
+            lane for lane in finite if epoch in checkpoints or lane.accuracies.differ_by(loop.schedule.accuracy_step)
+        ]
+        kept = finite if epoch % RESUME_INTERVAL == 0 else made
+        if kept:
             loop.writer.flush()  # a kill loses no more than what came after the last epoch but one that was kept
         for lane in active:
-            is_finite = sums is None or math.isfinite(sums[lane.member])
-            if is_finite and rows is not None:
-                is_finite = _take_row(lane, rows[lane.member], ensemble.has_test)
-            if is_finite and is_kept:
-                is_finite = _keep(lane, epoch, epoch in checkpoints, loop)
+            is_finite = lane in finite and (lane not in kept or _keep(lane, epoch, lane in made, loop))
             _advance(lane, epoch, is_finite, loop)
         for lane in loop.lanes:
             if lane.start == epoch:
                 ensemble.load_state(lane.member, read_resume(lane.request.directory))
+                lane.accuracies = read_accuracies(lane.request.directory)
         if all(lane.diverged_at is not None for lane in loop.lanes):
             return
 
 
-def _take_row(lane: _Lane, row: Mapping[str, float], has_test: bool) -> bool:
-    """Takes a row of the history if its losses are finite; returns whether they are."""
-    is_finite = math.isfinite(row[names.TRAIN_LOSS]) and (not has_test or math.isfinite(row[names.TEST_LOSS]))
-    if is_finite:
-        lane.rows.append(dict(row))
-    return is_finite
+def _take_losses(
+    lane: _Lane, sums: Sequence[float] | None, rows: Sequence[dict[str, float]] | None, has_test: bool
+) -> bool:
+    """Takes this epoch's row of the history if its losses are finite, and returns whether they are."""
+    if sums is not None and not math.isfinite(sums[lane.member]):
+        return False
+    if rows is None:
+        return True
+    row = dict(rows[lane.member])
+    if not (math.isfinite(row[names.TRAIN_LOSS]) and (not has_test or math.isfinite(row[names.TEST_LOSS]))):
+        return False
+    lane.rows.append(row)
+    lane.accuracies = Accuracies(at_checkpoint=lane.accuracies.at_checkpoint, latest=row[names.TEST_ACCURACY])
+    return True
 
 
 def _keep(lane: _Lane, epoch: int, is_checkpoint: bool, loop: _Loop) -> bool:
@@ -234,6 +246,7 @@ def _keep(lane: _Lane, epoch: int, is_checkpoint: bool, loop: _Loop) -> bool:
     loop.writer.submit(append_history, directory, lane.rows)
     lane.rows = []
     if is_checkpoint:
+        lane.accuracies = Accuracies(at_checkpoint=lane.accuracies.latest, latest=lane.accuracies.latest)
         loop.writer.submit(write_checkpoint, directory, epoch, parameters)
         if loop.listener is not None:
             loop.writer.flush()

@@ -6,6 +6,7 @@ atomically and last, so whatever lies beyond its epoch is unfinished and is made
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,30 @@ class Standing:
     is_complete: bool
     #: Epoch at which the loss stopped being finite, else None.
     diverged_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracies:
+    """The test accuracies that decide whether a checkpoint is due; NaN where there is none yet."""
+
+    #: At the last epoch of the history that is not after the last checkpoint.
+    at_checkpoint: float = math.nan
+    #: At the last epoch of the history.
+    latest: float = math.nan
+
+    def differ_by(self, step: float | None) -> bool:
+        """Whether the accuracy has changed by at least ``step`` since the last checkpoint; never if it is None."""
+        return step is not None and abs(self.latest - self.at_checkpoint) >= step
+
+
+def read_accuracies(directory: Path) -> Accuracies:
+    """Returns the accuracies of a run that stands at its last row of the history."""
+    rows, last_kept = read_history(directory), max(_kept_epochs(directory), default=-1)
+    before = [row[names.TEST_ACCURACY] for row in rows if row[names.EPOCH] <= last_kept]
+    return Accuracies(
+        at_checkpoint=before[-1] if before else math.nan,
+        latest=rows[-1][names.TEST_ACCURACY] if rows else math.nan,
+    )
 
 
 def open_run(directory: Path, manifest: RunManifest, schedule: ScheduleTable) -> Standing:

@@ -7,6 +7,11 @@ A schedule is a union of entries:
     "every 1 until 100"                  0, 1, …, 100
     "every 10 from 100 until 500"        100, 110, …, 500
     "log 50"                             50 epochs from 1 to the last one, evenly spaced in the logarithm and rounded
+
+Checkpoints may also follow the run itself:
+
+    "dense 0.02"                         epochs of the history at which the test accuracy differs by at least 0.02 from
+                                         that of the last checkpoint: many around a transition, none on a plateau
 """
 
 import re
@@ -18,6 +23,7 @@ import numpy as np
 from grokprobe.errors import UsageError
 
 FORMS: Final = '"17", "1,2,5", "every 10", "every 1 until 100", "every 10 from 100 until 500" or "log 50"'
+DENSE_PATTERN: Final = re.compile(r"dense\s+(?P<step>\d*\.?\d+)")
 LIST_PATTERN: Final = re.compile(r"\d+(\s*,\s*\d+)*")
 EVERY_PATTERN: Final = re.compile(r"every\s+(?P<step>\d+)(\s+from\s+(?P<start>\d+))?(\s+until\s+(?P<stop>\d+))?")
 LOG_PATTERN: Final = re.compile(r"log\s+(?P<num>\d+)")
@@ -45,6 +51,27 @@ def resolve_schedule(entries: Iterable[str], epochs: int) -> tuple[int, ...]:
     for entry in entries:
         resolved.update(_resolve_entry(entry, epochs))
     return tuple(sorted(resolved))
+
+
+def split_dense(entries: Iterable[str]) -> tuple[tuple[str, ...], float | None]:
+    """Returns the entries that name epochs, and the smallest step of test accuracy of those that follow the run.
+
+    Raises:
+        UsageError: a step that is not between 0 and 1.
+
+    Example:
+        >>> assert split_dense(["every 10", "dense 0.05", "dense 0.1"]) == (("every 10",), 0.05)
+    """
+    fixed, steps = [], []
+    for entry in entries:
+        match = DENSE_PATTERN.fullmatch(entry.strip())
+        if match is None:
+            fixed.append(entry)
+            continue
+        steps.append(float(match["step"]))
+        if not 0 < steps[-1] <= 1:
+            raise UsageError(f"schedule entry {entry!r}: expected a step of accuracy above 0 and at most 1")
+    return tuple(fixed), min(steps, default=None)
 
 
 def _resolve_entry(entry: str, epochs: int) -> Iterable[int]:

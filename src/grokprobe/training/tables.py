@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from grokprobe.errors import UsageError
 from grokprobe.faults import suggest
-from grokprobe.training.schedule import resolve_schedule
+from grokprobe.training.schedule import resolve_schedule, split_dense
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
@@ -125,7 +125,7 @@ class ScheduleTable(BaseModel):
 
     #: Number of epochs, passes over the training split.
     epochs: int = Field(ge=0)
-    #: Epochs with a checkpoint, in the forms of :mod:`grokprobe.training.schedule`.
+    #: Epochs with a checkpoint, in the forms of :mod:`grokprobe.training.schedule`, those that follow the run included.
     checkpoints: Annotated[tuple[str, ...], _parse_text(lambda text: (text,))]
     #: Epochs with a row of the history, in the same forms.
     history: Annotated[tuple[str, ...], _parse_text(lambda text: (text,))]
@@ -135,14 +135,20 @@ class ScheduleTable(BaseModel):
     def _resolves(cls, entries: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if "epochs" in info.data:
             try:
-                resolve_schedule(entries, info.data["epochs"])
+                fixed = split_dense(entries)[0] if info.field_name == "checkpoints" else entries
+                resolve_schedule(fixed, info.data["epochs"])
             except UsageError as error:
                 raise ValueError(str(error)) from error
         return entries
 
     def checkpoint_epochs(self) -> tuple[int, ...]:
-        """Returns the epochs with a checkpoint; 0 and the last are always among them."""
-        return resolve_schedule(self.checkpoints, self.epochs)
+        """Returns the epochs that have a checkpoint in any case; 0 and the last are always among them."""
+        return resolve_schedule(split_dense(self.checkpoints)[0], self.epochs)
+
+    @property
+    def accuracy_step(self) -> float | None:
+        """Change of the test accuracy since the last checkpoint that makes another; None where only epochs count."""
+        return split_dense(self.checkpoints)[1]
 
     def history_epochs(self) -> tuple[int, ...]:
         """Returns the epochs with a row of the history; 0 and the last are always among them."""

@@ -3,7 +3,7 @@
 import pytest
 
 from grokprobe.errors import UsageError
-from grokprobe.training.schedule import resolve_schedule
+from grokprobe.training.schedule import resolve_schedule, split_dense
 
 CASES = (
     ([], 5, (0, 5)),
@@ -45,3 +45,20 @@ def test_refuses(entry: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         resolve_schedule(["0", entry], 10)
     assert "\n" not in str(caught.value)
+
+
+def test_dense_entries_are_told_from_epochs() -> None:
+    assert split_dense(["0", "dense 0.1", "every 5", " dense .02 "]) == (("0", "every 5"), 0.02)
+    assert split_dense(["every 5"]) == (("every 5",), None)
+
+
+@pytest.mark.parametrize("entry", ["dense 0", "dense 1.5"])
+def test_a_dense_step_is_an_accuracy(entry: str) -> None:
+    with pytest.raises(UsageError, match="expected a step of accuracy above 0 and at most 1"):
+        split_dense([entry])
+
+
+@pytest.mark.parametrize("entry", ["dense", "dense -1", "dense 2 x"])
+def test_other_dense_entries_are_no_entries(entry: str) -> None:
+    with pytest.raises(UsageError, match="expected one of"):
+        resolve_schedule(split_dense([entry])[0], 10)

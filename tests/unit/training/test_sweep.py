@@ -1,6 +1,8 @@
 """A sweep writes what its schedule says, continues what is there, and refuses what it cannot continue."""
 
+import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -265,3 +267,47 @@ def test_rare_checkpoints_do_not_make_resuming_dear(tmp_path: Path, monkeypatch:
 )
 def test_run_directories_are_named_exactly(scale: float, name: str) -> None:
     assert run_directory_name(4, scale) == f"seed-4_init_scale-{name}"
+
+
+DENSE = {
+    "task.p": 7,
+    "model.hidden": 32,
+    "sweep.init_scales": [1.0, 4.0],
+    "schedule.checkpoints": ["0", "every 30", "dense 0.05"],
+    "schedule.history": ["every 2"],
+}
+
+
+@pytest.mark.parametrize("members_per_batch", [1, 2])
+def test_checkpoints_are_dense_where_the_test_accuracy_moves(tmp_path: Path, members_per_batch: int) -> None:
+    report = train_small(tmp_path, DENSE | {"schedule.epochs": 60}, members_per_batch=members_per_batch)
+    kept = []
+    for run in report.runs:
+        rows = {row["epoch"]: row["test_accuracy"] for row in read_history(run.directory)}
+        epochs = sorted(int(path.stem.split("-")[1]) for path in run.directory.glob("epoch-*"))
+        expected, last = [], math.nan
+        for epoch in range(61):
+            if epoch % 30 == 0 or (epoch in rows and abs(rows[epoch] - last) >= 0.05):
+                expected.append(epoch)
+                last = rows[epoch]
+        assert epochs == expected
+        kept.append(len(epochs))
+    assert max(kept) > 3  # more than the schedule alone
+
+
+@pytest.mark.parametrize("members_per_batch", [1, 2])
+@pytest.mark.parametrize("moment", [3, 5, 6])
+def test_dense_checkpoints_are_those_of_a_run_that_was_never_interrupted(
+    tmp_path: Path, members_per_batch: int, moment: int
+) -> None:
+    overrides, told = DENSE | {"schedule.epochs": 120}, itertools.count(1)
+
+    def interrupt(checkpoint: TrainedCheckpoint) -> None:
+        if next(told) == moment:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "parts", overrides, on_checkpoint=interrupt, members_per_batch=members_per_batch)
+    train_small(tmp_path / "parts", overrides, members_per_batch=members_per_batch)
+    train_small(tmp_path / "whole", overrides, members_per_batch=members_per_batch)
+    assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
