@@ -8,7 +8,7 @@ DEVELOPMENT := $(VENV)/.development-installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-SOURCES := src tasks tests docs plugins
+SOURCES := src tasks tests docs plugins benchmarks
 DEMO := demo
 DOCS_HTML := docs/_build/html
 

@@ -109,7 +109,7 @@ def main() -> None:
     for case in (count_modular_addition(), count_ising()):
         num_bytes = case.num_parameters * (ADAM_BYTES + 8) + case.activation_bytes
         product_rate = measure_product_rate(*case.product)
-        memory_rate = measure_memory_rate(4 * case.num_parameters)
+        memory_rate = measure_memory_rate(int(case.num_members * num_bytes / 2))  # two arrays, what a step of all moves
         step = time_step(case)
         bound = max(case.operations / product_rate, num_bytes / memory_rate)
         print(

@@ -1,18 +1,19 @@
 """The speed of training against a plain loop: ``python -m benchmarks.training [modular_addition] [ising] [memory]``.
 
-Each repeat times the peer, one member at a time on two threads, and then ``grokprobe.train`` as a user calls it, with
-its choice of batches, processes, history and checkpoints; the time of grokprobe is that between a quarter and the end
-of its progress, without the start of its processes. The table has the medians of the repeats and of their ratios.
+Each repeat times the peer, one member at a time on two threads, and then, in two processes of one thread each,
+``grokprobe.train`` as a user calls it, with its choice of batches, its history and checkpoints. The time of grokprobe
+is that between a quarter and the end of its progress, without the start of its processes. The table has the medians of
+the repeats and of their ratios.
 """
 
 import argparse
+import os
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -93,6 +94,9 @@ CASES = {
 }
 
 
+NAMES = ["memory", *CASES]
+
+
 def run_case(name: str, case: Case) -> None:
     """Prints medians of peer, grokprobe and their ratio."""
     problem = case.build_peer()
@@ -101,7 +105,14 @@ def run_case(name: str, case: Case) -> None:
         peers.append(plain_loop.time_epoch(problem, case.num_peer_epochs))
         stopwatch = Stopwatch()
         with tempfile.TemporaryDirectory() as directory:
-            train(case.recipe, out=directory, epochs=case.num_epochs, progress=stopwatch, **case.options)
+            train(
+                case.recipe,
+                out=directory,
+                epochs=case.num_epochs,
+                jobs=plain_loop.NUM_THREADS,
+                progress=stopwatch,
+                **case.options,
+            )
         ours.append(stopwatch.seconds_of_a_unit())
         print(f"  {name}, repeat {repeat}: peer {peers[-1]:.5f} s, grokprobe {ours[-1]:.5f} s a member and epoch")
     ratio = statistics.median(peer / own for peer, own in zip(peers, ours, strict=True))
@@ -129,9 +140,11 @@ def run_memory() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs what is named, else everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*CASES, "memory", []], metavar="NAME")
-    names = parser.parse_args(arguments).names or ["memory", *CASES]
-    print(f"torch {torch.__version__}, {Path(__file__).name}, {NUM_REPEATS} repeats")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    names = parser.parse_args(arguments).names or NAMES
+    if unknown := sorted(set(names) - set(NAMES)):
+        parser.error(f"expected some of {', '.join(NAMES)}, found {unknown[0]}")
+    print(f"torch {torch.__version__}, {len(os.sched_getaffinity(0))} cores, {NUM_REPEATS} repeats")
     for name in names:
         if name == "memory":
             run_memory()

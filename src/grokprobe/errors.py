@@ -58,6 +58,12 @@ class DivergedError(GrokprobeError):
     exit_code = 3
 
 
+class WorkerError(GrokprobeError):
+    """A process that ended without a word, killed from outside; what it had finished stays."""
+
+    exit_code = 3
+
+
 class StoreError(GrokprobeError):
     """A results store that is locked, of another format version, or no results store at all."""
 

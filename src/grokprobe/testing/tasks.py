@@ -8,6 +8,7 @@ from grokprobe.progress import SilentProgress
 from grokprobe.testing.conformance import require
 from grokprobe.testing.mutation import equal_values
 from grokprobe.testing.recipes import check_recipes
+from grokprobe.testing.stacked import check_stacked_form
 
 #: How many samples the loss and the features are tried on.
 NUM_TRIED = 8
@@ -18,7 +19,7 @@ def check_task(task: Task) -> None:
 
     Population, split and initialisation are pure functions of options and generator; train and test are disjoint parts
     of the population; :meth:`initialise` draws every parameter; the loss is a finite, differentiable mean; the periodic
-    axes fit the network; the recipes validate.
+    axes fit the network; the recipes validate; a stacked form computes what the network does.
 
     Raises:
         ConformanceError: a law is broken.
@@ -34,6 +35,7 @@ def check_task(task: Task) -> None:
     model = _checked_model(task)
     _check_periodic_axes(task, model)
     _check_outputs(task, model, population.at(split.train[:NUM_TRIED]))
+    check_stacked_form(task, population)
 
 
 def _check_population(task: Task, population: Samples) -> None:

@@ -1,8 +1,11 @@
 """Runs, and which of them are trained in one computation."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
 
 from grokprobe.checkpoints.native import RunManifest
 from grokprobe.interfaces import RunCoordinates
@@ -12,6 +15,27 @@ from grokprobe.training.recipe import Recipe
 Form = Literal["plain", "stacked"]
 
 Outcome = Literal["trained", "resumed", "skipped", "diverged"]
+
+
+class BatchPlan(BaseModel):
+    """The ``plan`` of a manifest: how a run is computed, and with whom."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    form: Form
+    #: Seed and init_scale of every member of the computation, the scales of one seed side by side.
+    members: tuple[tuple[NonNegativeInt, Annotated[float, Field(gt=0, allow_inf_nan=False)]], ...]
+
+    @field_validator("members")
+    @classmethod
+    def _are_seeds_times_scales(cls, members: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+        runs = [tuple(group) for _, group in itertools.groupby(members, key=lambda member: member[0])]
+        seeds = [group[0][0] for group in runs]
+        if not runs or len(set(members)) < len(members) or len(set(seeds)) < len(seeds):
+            raise ValueError("expected different members, those of a seed side by side")
+        if len({len(group) for group in runs}) > 1:
+            raise ValueError("expected equally many members of every seed")
+        return members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +81,8 @@ class Batch:
 
     def plan(self) -> dict[str, Any]:
         """Returns what every manifest of the batch says about it, so that a resumed run is computed in the same way."""
-        return {"form": self.form, "members": [[member.seed, member.init_scale] for member in self.members]}
+        members = tuple((member.seed, member.init_scale) for member in self.members)
+        return BatchPlan(form=self.form, members=members).model_dump(mode="json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 
 from grokprobe import names
-from grokprobe.evaluation import evaluate
+from grokprobe.evaluation import Evaluation, evaluate
 from grokprobe.interfaces import RunCoordinates, Samples, Task
 from grokprobe.numerics.streams import DATA_STREAM, INITIALISATION_STREAM, ORDER_STREAM, build_generator
 from grokprobe.training.arithmetic import flushed_denormals
@@ -67,13 +67,7 @@ class Learner:
         with flushed_denormals():
             train = evaluate(self._task, self._model, self._train)
             test = evaluate(self._task, self._model, self._test)
-        return {
-            names.EPOCH: epoch,
-            names.TRAIN_LOSS: train.loss,
-            names.TEST_LOSS: test.loss,
-            names.TRAIN_ACCURACY: train.accuracy,
-            names.TEST_ACCURACY: test.accuracy,
-        }
+        return build_row(epoch, train, test)
 
     @property
     def num_steps(self) -> int:
@@ -128,6 +122,17 @@ def _seed_layers(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+
+
+def build_row(epoch: int, train: Evaluation, test: Evaluation) -> dict[str, float]:
+    """Returns a row of the history."""
+    return {
+        names.EPOCH: epoch,
+        names.TRAIN_LOSS: train.loss,
+        names.TEST_LOSS: test.loss,
+        names.TRAIN_ACCURACY: train.accuracy,
+        names.TEST_ACCURACY: test.accuracy,
+    }
 
 
 def build_scaled_model(task: Task, run: RunCoordinates) -> torch.nn.Module:

@@ -1,17 +1,19 @@
 """Which runs are computed together, and how: chosen by measuring once, and kept in the manifests."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import torch
+from pydantic import ValidationError
 
 from grokprobe.checkpoints.native import MANIFEST_FILE, read_manifest
-from grokprobe.errors import UsageError
+from grokprobe.errors import CorruptCheckpointError, UsageError
 from grokprobe.interfaces import RunCoordinates, Samples, Split, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.training.arithmetic import single_thread
-from grokprobe.training.batch import Batch, Form, RunRequest
+from grokprobe.training.batch import Batch, BatchPlan, Form, RunRequest
 from grokprobe.training.ensemble import Ensemble, PlainEnsemble
 from grokprobe.training.stacked import StackedEnsemble
 
@@ -46,15 +48,19 @@ def plan_batches(
         UsageError: ``members_per_batch`` that the task does not allow.
     """
     begun, fresh = _group_begun(requests)
-    if not fresh:
-        return tuple(begun)
-    _draw_splits(fresh, task)  # a split that cannot be drawn is said before anything is written
-    if members_per_batch is None:
-        form, width = _choose(fresh, task, population, num_cores)
-    else:
-        form, width = (PLAIN, 1) if members_per_batch == 1 else (STACKED, members_per_batch)
-        if form == STACKED and (fault := find_stacking_fault(fresh, task, population)):
-            raise UsageError(f"members_per_batch: expected 1, found {members_per_batch}: {fault}")
+    with torch.random.fork_rng():
+        stacked = [run for batch in begun if batch.form == STACKED for run in batch.requests]
+        if stacked and (fault := find_stacking_fault(stacked, task, population)):
+            raise UsageError(f"{stacked[0].directory} was begun as one of several runs computed together: {fault}")
+        if not fresh:
+            return tuple(begun)
+        _draw_splits(fresh, task)  # a split that cannot be drawn is said before anything is written
+        if members_per_batch is None:
+            form, width = _choose(fresh, task, population, num_cores)
+        else:
+            form, width = (PLAIN, 1) if members_per_batch == 1 else (STACKED, members_per_batch)
+            if form == STACKED and (fault := find_stacking_fault(fresh, task, population)):
+                raise UsageError(f"members_per_batch: expected 1, found {members_per_batch}: {fault}")
     return (*begun, *(_batch(form, part) for part in divide(fresh, width)))
 
 
@@ -85,9 +91,8 @@ def divide(requests: Sequence[RunRequest], width: int) -> list[tuple[RunRequest,
 
 def find_stacking_fault(requests: Sequence[RunRequest], task: Task, population: Samples) -> str:
     """Returns why runs of this task cannot be computed together; empty if they can."""
-    model = task.build_model()
-    if next(model.buffers(), None) is not None:
-        return f"the network of task {task.name} has buffers"
+    if fault := _find_fault_of_network(task, population):
+        return f"{fault} of task {task.name}"
     if len({(len(split.train), len(split.test)) for split in _draw_splits(requests, task)}) > 1:
         return f"the splits of task {task.name} differ in size between seeds"
     if task.stacked_form() is not None:
@@ -100,6 +105,21 @@ def find_stacking_fault(requests: Sequence[RunRequest], task: Task, population: 
     except (RuntimeError, NotImplementedError, TypeError) as error:
         return f"torch.func refuses the network or loss of task {task.name}: {' '.join(str(error).split())[:200]}"
     return ""
+
+
+def _find_fault_of_network(task: Task, population: Samples) -> str:
+    """Returns what in the network the stacked forms would treat otherwise than an optimizer of its own does."""
+    model = task.build_model()
+    parameters = dict(model.named_parameters())
+    if list(model.state_dict()) != list(parameters):
+        return "there are buffers or shared weights in the network"
+    if not all(parameter.requires_grad for parameter in parameters.values()):
+        return "there are frozen weights in the network"
+    task.initialise(model, torch.Generator().manual_seed(0))
+    some = population.at(torch.arange(min(len(population), 2)))
+    task.loss(model(some.inputs), some.targets).backward()
+    unused = [name for name, parameter in parameters.items() if parameter.grad is None]
+    return f"the loss does not depend on {unused[0]} in the network" if unused else ""
 
 
 def _draw_splits(requests: Sequence[RunRequest], task: Task) -> list[Split]:
@@ -117,24 +137,38 @@ def _batch(form: Form, requests: Sequence[RunRequest]) -> Batch:
 
 
 def _group_begun(requests: Iterable[RunRequest]) -> tuple[list[Batch], list[RunRequest]]:
-    """Returns the batches of the runs that have a manifest, and the runs that have none."""
+    """Returns the batches of the runs that have a manifest, and the runs that have none.
+
+    A run without a manifest that the plan of another one names belongs to that one's batch: it was planned with it.
+    """
     begun: dict[tuple[Form, tuple[RunCoordinates, ...]], list[RunRequest]] = {}
     fresh: list[RunRequest] = []
     for request in requests:
-        if not (request.directory / MANIFEST_FILE).exists():
+        if (request.directory / MANIFEST_FILE).exists():
+            begun.setdefault(_read_plan(request), []).append(request)
+        else:
             fresh.append(request)
-            continue
-        form, members = _read_plan(read_manifest(request.directory).plan, request)
-        begun.setdefault((form, members), []).append(request)
+    for key, runs in begun.items():
+        runs += [request for request in fresh if request.member in key[1]]
+        fresh = [request for request in fresh if request.member not in key[1]]
     batches = [Batch(form=form, members=members, requests=tuple(runs)) for (form, members), runs in begun.items()]
     return batches, fresh
 
 
-def _read_plan(plan: dict[str, Any], request: RunRequest) -> tuple[Form, tuple[RunCoordinates, ...]]:
-    members = tuple(RunCoordinates(seed=seed, init_scale=scale) for seed, scale in plan.get("members", ()))
-    if request.member not in members:  # written before there were plans, or the directory of another run
+def _read_plan(request: RunRequest) -> tuple[Form, tuple[RunCoordinates, ...]]:
+    plan = read_manifest(request.directory).plan
+    if not plan:  # written before there were plans
         return PLAIN, (request.member,)
-    return STACKED if plan.get("form") == STACKED else PLAIN, members
+    path = request.directory / MANIFEST_FILE
+    try:
+        found = BatchPlan.model_validate_json(json.dumps(plan))
+    except ValidationError as error:
+        faults = "; ".join(f"plan.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise CorruptCheckpointError(f"{path}: expected the plan of a batch, found {faults}") from error
+    members = tuple(RunCoordinates(seed=seed, init_scale=scale) for seed, scale in found.members)
+    if request.member not in members:
+        raise CorruptCheckpointError(f"{path}: expected the run itself among plan.members, found it is not there")
+    return found.form, members
 
 
 def _choose(requests: Sequence[RunRequest], task: Task, population: Samples, num_cores: int) -> tuple[Form, int]:
@@ -149,7 +183,10 @@ def _choose(requests: Sequence[RunRequest], task: Task, population: Samples, num
         candidate = 1
         while True:
             part = max(divide(requests, candidate), key=len)
-            seconds = _measure(STACKED, part, task, population) / len(part)
+            try:
+                seconds = _measure(STACKED, part, task, population) / len(part)
+            except (MemoryError, torch.OutOfMemoryError):
+                break
             if seconds * WORTH_WIDENING < fastest:
                 form, width, fastest = STACKED, candidate, seconds
             elif candidate > 1:
@@ -164,6 +201,7 @@ def _measure(form: Form, requests: Sequence[RunRequest], task: Task, population:
     """Returns the seconds of an epoch of a batch, from as many steps as fit into :data:`MEASURED_SECONDS`."""
     ensemble = _build(form, requests, task, population)
     ensemble.train_epoch(1, max_steps=1)  # the first step allocates
+    ensemble.evaluate(0)  # and needs the most memory, if there is enough
     done, start = 0, time.perf_counter()
     while time.perf_counter() - start < MEASURED_SECONDS:
         portion = min(ensemble.num_steps, max(1, done))

@@ -17,7 +17,7 @@ from grokprobe.settings import parse_assignment
 from grokprobe.training.batch import TrainReport
 from grokprobe.training.plan import plan_batches
 from grokprobe.training.recipe import Recipe, load_recipe
-from grokprobe.training.sweep import plan_runs, train_sweep
+from grokprobe.training.sweep import plan_runs, register, train_sweep
 from grokprobe.training.workers import train_in_processes
 
 RECIPE_SUFFIX: Final = ".toml"
@@ -47,6 +47,12 @@ class TrainRequest:
     members_per_batch: int | None = None
     #: Which plugins to load.
     plugins: PluginSelection = field(default_factory=PluginSelection.from_environment)
+
+    def __post_init__(self) -> None:
+        """Raises a UsageError for a number of jobs or members below 1."""
+        for name in ("jobs", "members_per_batch"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise UsageError(f"{name}: expected at least 1, found {number}")
 
     def overrides(self) -> dict[str, Any]:
         """Returns what replaces the recipe's own values, by dotted key."""
@@ -128,6 +134,7 @@ def carry_out(request: TrainRequest, plan: TrainPlan, progress: Progress) -> Tra
     batches = plan_batches(requests, task, population, num_cores=num_cores, members_per_batch=request.members_per_batch)
     num_processes = min(request.jobs or num_cores, len(batches))
     with reporting_write_errors(Path(request.out)):
+        register(batches)
         if num_processes == 1:
             return train_sweep(batches, task, population, progress)
         return train_in_processes(batches, population, request.plugins, progress, num_processes)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from filelock import FileLock, Timeout
@@ -48,6 +48,10 @@ class Standing:
     diverged_at: int | None
 
 
+#: Differences of accuracies are exact to much less than this.
+ROUNDING: Final = 1e-9
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracies:
     """The test accuracies that decide whether a checkpoint is due; NaN where there is none yet."""
@@ -59,7 +63,7 @@ class Accuracies:
 
     def differ_by(self, step: float | None) -> bool:
         """Whether the accuracy has changed by at least ``step`` since the last checkpoint; never if it is None."""
-        return step is not None and abs(self.latest - self.at_checkpoint) >= step
+        return step is not None and abs(self.latest - self.at_checkpoint) >= step - ROUNDING
 
 
 def read_accuracies(directory: Path) -> Accuracies:
@@ -82,6 +86,7 @@ def open_run(directory: Path, manifest: RunManifest, schedule: ScheduleTable) ->
     Raises:
         UsageError: the directory holds another run, or a run that this schedule cannot continue.
         CorruptCheckpointError: the manifest, the history or the resume state cannot be read.
+        StoreError: the run was begun with another plan.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for partial in directory.glob(f"*{PARTIAL_SUFFIX}"):
@@ -99,6 +104,8 @@ def open_run(directory: Path, manifest: RunManifest, schedule: ScheduleTable) ->
     if epoch is not None and epoch >= schedule.epochs:
         return Standing(epoch=epoch, is_complete=True, diverged_at=None)
     _discard_beyond(directory, -1 if epoch is None else epoch)
+    if present.plan and present.plan != manifest.plan:
+        raise StoreError(f"{directory} was begun by another training in the meantime; give the command again")
     continued = manifest.model_copy(update={"plan": present.plan})
     if continued != present:
         write_manifest(directory, continued)

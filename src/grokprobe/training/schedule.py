@@ -22,7 +22,10 @@ import numpy as np
 
 from grokprobe.errors import UsageError
 
-FORMS: Final = '"17", "1,2,5", "every 10", "every 1 until 100", "every 10 from 100 until 500" or "log 50"'
+FORMS: Final = (
+    '"17", "1,2,5", "every 10", "every 1 until 100", "every 10 from 100 until 500", "log 50" or, for checkpoints,'
+    ' "dense 0.02"'
+)
 DENSE_PATTERN: Final = re.compile(r"dense\s+(?P<step>\d*\.?\d+)")
 LIST_PATTERN: Final = re.compile(r"\d+(\s*,\s*\d+)*")
 EVERY_PATTERN: Final = re.compile(r"every\s+(?P<step>\d+)(\s+from\s+(?P<start>\d+))?(\s+until\s+(?P<stop>\d+))?")

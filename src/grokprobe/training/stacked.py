@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from grokprobe import names
 from grokprobe.evaluation import EVALUATION_BATCH, Evaluation
 from grokprobe.interfaces import RunCoordinates, Samples, StackedForm, Task
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
 from grokprobe.training.arithmetic import flushed_denormals
 from grokprobe.training.functional import FunctionalForm
-from grokprobe.training.learner import MODEL_PREFIX, OPTIMIZER_PREFIX, build_scaled_model
+from grokprobe.training.learner import MODEL_PREFIX, OPTIMIZER_PREFIX, build_row, build_scaled_model
 from grokprobe.training.optimizer import STEP, StackedOptimizer
 from grokprobe.training.tables import OptimizerTable
 
@@ -62,16 +61,7 @@ class StackedEnsemble:
         """Evaluates every member."""
         with flushed_denormals():
             train, test = self._evaluate(self._train), self._evaluate(self._test)
-        return [
-            {
-                names.EPOCH: epoch,
-                names.TRAIN_LOSS: on_train.loss,
-                names.TEST_LOSS: on_test.loss,
-                names.TRAIN_ACCURACY: on_train.accuracy,
-                names.TEST_ACCURACY: on_test.accuracy,
-            }
-            for on_train, on_test in zip(train, test, strict=True)
-        ]
+        return [build_row(epoch, *evaluations) for evaluations in zip(train, test, strict=True)]
 
     @property
     def num_steps(self) -> int:

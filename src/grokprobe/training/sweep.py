@@ -11,6 +11,7 @@ from grokprobe.progress import Progress
 from grokprobe.training.batch import Batch, RunReport, RunRequest, TrainReport
 from grokprobe.training.loop import CheckpointListener, train_batch
 from grokprobe.training.recipe import Recipe
+from grokprobe.training.run_directory import locked_run, open_run
 
 
 def run_directory_name(seed: int, init_scale: float) -> str:
@@ -37,6 +38,20 @@ def plan_runs(
         )
         for seed, init_scale in recipe.members()
     )
+
+
+def register(batches: Iterable[Batch]) -> None:
+    """Writes the manifest of every run of a sweep, so that whoever continues it computes it in the same batches.
+
+    Raises:
+        UsageError: a run directory holds something else, or a run that this schedule cannot continue.
+        CorruptCheckpointError: a manifest, history or resume state cannot be read.
+        StoreError: another process is training in a run directory.
+    """
+    for batch in batches:
+        for request in batch.requests:
+            with locked_run(request.directory):
+                open_run(request.directory, request.manifest(batch.plan()), request.recipe.schedule)
 
 
 def train_sweep(

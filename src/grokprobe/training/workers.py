@@ -9,9 +9,14 @@ import os
 import queue
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import Any, Final
 
+import numpy as np
+import torch
+
+from grokprobe.errors import WorkerError
 from grokprobe.interfaces import Samples, Task
 from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.progress import Progress
@@ -75,15 +80,21 @@ def train_in_processes(
     """
     context = multiprocessing.get_context("spawn")
     reports, stop = context.Queue(), context.Event()
+    samples = population.inputs.numpy(), population.targets.numpy()  # as bytes: tensors would take shared memory
     to_parent = WorkerProgress(reports, stop, os.getpid())
     pool = ProcessPoolExecutor(
-        num_processes, mp_context=context, initializer=_initialize, initargs=(to_parent, selection, population)
+        num_processes, mp_context=context, initializer=_initialize, initargs=(to_parent, selection, samples)
     )
     with training_progress(batches, progress):
         try:
             futures = [pool.submit(_train, batch) for batch in batches]
             _follow(futures, reports, progress)
             return assemble_report(batches, (future.result() for future in futures))
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "a process of the training ended without a word, perhaps for want of memory; what is on disk stays:"
+                " give the command again, with fewer --jobs or --members-per-batch"
+            ) from error
         except BaseException:
             stop.set()
             raise
@@ -109,10 +120,11 @@ def _drain(reports: Any, progress: Progress) -> None:
             return
 
 
-def _initialize(progress: WorkerProgress, selection: PluginSelection, population: Samples) -> None:
+def _initialize(progress: WorkerProgress, selection: PluginSelection, samples: tuple[np.ndarray, np.ndarray]) -> None:
     _Worker.progress = progress
     _Worker.selection = selection
-    _Worker.population = population
+    inputs, targets = map(torch.from_numpy, samples)
+    _Worker.population = Samples(inputs=inputs, targets=targets)
 
 
 def _train(batch: Batch) -> tuple[RunReport, ...]:

@@ -1,6 +1,7 @@
 """Which runs are computed together."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -8,13 +9,13 @@ from typing import ClassVar
 import pytest
 import torch
 
-from grokprobe.errors import UsageError
+from grokprobe.errors import CorruptCheckpointError, StoreError, UsageError
 from grokprobe.interfaces import Split
 from grokprobe.progress import SilentProgress
 from grokprobe.training import plan as planning
 from grokprobe.training.batch import RunRequest
 from grokprobe.training.plan import divide, find_stacking_fault
-from grokprobe.training.sweep import plan_runs
+from grokprobe.training.sweep import plan_runs, register
 from grokprobe_tasks.modular_addition import ModularAddition
 from unit.training.small_sweep import load_small, plan_small, train_small
 
@@ -125,17 +126,38 @@ def test_every_core_has_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(batch.members) for batch in batches] == [3, 3]
 
 
-def test_what_is_measured_is_the_time_of_an_epoch() -> None:
+def test_both_forms_can_be_measured() -> None:
     requests = request_runs("0", [1, 2])
     task = requests[0].recipe.build_task(lambda _: ModularAddition)
     population = task.population(SilentProgress())
     times = [planning._measure(form, requests, task, population) for form in ("plain", "stacked")]
-    assert all(0 < seconds < planning.MEASURED_SECONDS for seconds in times)
+    assert min(times) > 0
 
 
 class WithBuffers(ModularAddition):
     def build_model(self) -> torch.nn.Sequential:
         return torch.nn.Sequential(super().build_model(), torch.nn.BatchNorm1d(5))
+
+
+class Frozen(ModularAddition):
+    def build_model(self) -> torch.nn.Module:
+        model = super().build_model()
+        model.input.bias.requires_grad_(False)
+        return model
+
+
+class Shared(ModularAddition):
+    def build_model(self) -> torch.nn.Module:
+        model = super().build_model()
+        model.alias = model.output
+        return model
+
+
+class Unused(ModularAddition):
+    def build_model(self) -> torch.nn.Module:
+        model = super().build_model()
+        model.spare = torch.nn.Linear(2, 2)
+        return model
 
 
 class WithNoise(ModularAddition):
@@ -160,7 +182,10 @@ class UnevenSplits(ModularAddition):
 @pytest.mark.parametrize(
     ("task", "fault"),
     [
-        (WithBuffers, "the network of task modular_addition has buffers"),
+        (WithBuffers, "there are buffers or shared weights in the network of task modular_addition"),
+        (Shared, "there are buffers or shared weights in the network of task modular_addition"),
+        (Frozen, "there are frozen weights in the network of task modular_addition"),
+        (Unused, "the loss does not depend on spare.weight in the network of task modular_addition"),
         (WithNoise, "torch.func refuses the network or loss of task modular_addition: vmap"),
         (UnevenSplits, "the splits of task modular_addition differ in size between seeds"),
     ],
@@ -171,3 +196,74 @@ def test_what_cannot_be_stacked_is_trained_plainly(tmp_path: Path, task: type[Mo
     assert fault in find_stacking_fault(requests, bound, bound.population(SilentProgress()))
     with pytest.raises(UsageError, match=f"members_per_batch: expected 1, found 4: {fault}"):
         plan_small(tmp_path, {"sweep.seeds": "0-1"}, members_per_batch=4, find=lambda _: task)
+
+
+@pytest.mark.parametrize(
+    ("plan", "fault"),
+    [
+        ({"form": "plain"}, "plan.members: Field required"),
+        ({"form": "fast", "members": [[0, 1.0]]}, "plan.form: Input should be 'plain' or 'stacked'"),
+        ({"form": "stacked", "members": 5}, "plan.members"),
+        ({"form": "stacked", "members": []}, "expected different members"),
+        ({"form": "stacked", "members": [[0, 1.0, 2]]}, "plan.members.0"),
+        ({"form": "stacked", "members": [["0", 1.0]]}, "plan.members.0.0"),
+        ({"form": "stacked", "members": [[-1, 1.0]]}, "plan.members.0.0"),
+        ({"form": "stacked", "members": [[0, 1.0], [0, 1.0]]}, "expected different members"),
+        ({"form": "stacked", "members": [[0, 1.0], [1, 1.0], [0, 3.0], [1, 3.0]]}, "those of a seed side by side"),
+        ({"form": "stacked", "members": [[0, 1.0], [0, 3.0], [1, 1.0]]}, "equally many members of every seed"),
+        ({"form": "stacked", "members": [[7, 1.0]]}, "expected the run itself among plan.members"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(tmp_path: Path, plan: dict[str, object], fault: str) -> None:
+    train_small(tmp_path)
+    path = tmp_path / "small" / "seed-0_init_scale-1" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"plan": plan}))
+    with pytest.raises(CorruptCheckpointError, match=rf"run\.json: .*{fault}"):
+        plan_small(tmp_path)
+
+
+def test_a_run_without_a_manifest_belongs_to_the_batch_it_was_planned_with(tmp_path: Path) -> None:
+    seven = {"sweep.init_scales": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]}
+    batches = plan_small(tmp_path, seven, members_per_batch=3)
+    register(batches[:1])
+    shutil.rmtree(batches[0].requests[1].directory)  # killed before its manifest was written
+    again = plan_small(tmp_path, seven, members_per_batch=1)
+    assert again[0].members == batches[0].members
+    assert {run.member for run in again[0].requests} == set(batches[0].members)
+    assert [batch.form for batch in again[1:]] == ["plain"] * 4
+
+
+def test_a_sweep_that_is_registered_is_divided_once(tmp_path: Path) -> None:
+    seven = {"sweep.init_scales": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]}
+    batches = plan_small(tmp_path, seven, members_per_batch=3)
+    register(batches)
+    assert plan_small(tmp_path, seven, members_per_batch=None) == batches
+
+
+def test_a_run_that_another_training_began_otherwise_is_left_alone(tmp_path: Path) -> None:
+    (planned,) = plan_small(tmp_path, members_per_batch=2)
+    register(plan_small(tmp_path, members_per_batch=1))
+    with pytest.raises(StoreError, match="was begun by another training in the meantime"):
+        register([planned])
+
+
+def test_a_batch_that_can_no_longer_be_stacked_is_refused(tmp_path: Path) -> None:
+    train_small(tmp_path, members_per_batch=2)
+    with pytest.raises(UsageError, match="was begun as one of several runs computed together: torch"):
+        plan_small(tmp_path, {"schedule.epochs": 9}, find=lambda _: WithNoise)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError()])
+def test_a_width_that_does_not_fit_into_memory_is_too_wide(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def measure(form: str, requests: Sequence[RunRequest], *_: object) -> float:
+        if len(requests) > 2:
+            raise error
+        return 1.0
+
+    monkeypatch.setattr(planning, "_measure", measure)
+    monkeypatch.setattr(planning, "WORTH_MEASURING", 0.0)
+    requests = request_runs("0", [1, 2, 3, 4, 5, 6, 7, 8])
+    task = requests[0].recipe.build_task(lambda _: ModularAddition)
+    population = task.population(SilentProgress())
+    batches = planning.plan_batches(requests, task, population, num_cores=1, members_per_batch=None)
+    assert [len(batch.members) for batch in batches] == [2] * 4

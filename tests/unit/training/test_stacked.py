@@ -41,6 +41,7 @@ def build(kind: type[ModularAddition], overrides: Mapping[str, Any] | None = Non
 
 def largest_difference(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> float:
     assert list(found) == list(expected)
+    assert all(bool(tensor.isfinite().all()) for tensor in found.values())
     return max(
         float((found[name] - expected[name]).abs().max() / expected[name].abs().max().clamp(min=1e-6))
         for name in expected

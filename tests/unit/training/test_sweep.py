@@ -98,9 +98,10 @@ def test_training_learns(tmp_path: Path) -> None:
     assert rows[-1]["train_accuracy"] == 1.0
 
 
-def test_the_callers_random_state_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("members_per_batch", [1, 2, None])
+def test_the_callers_random_state_is_left_alone(tmp_path: Path, members_per_batch: int | None) -> None:
     before = torch.random.get_rng_state()
-    train_small(tmp_path)
+    train_small(tmp_path, members_per_batch=members_per_batch)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
