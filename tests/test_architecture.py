@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The modules and packages of grokprobe; a line imports only from lines above it and from itself.
 LAYERS = (
-    ("errors", "names", "status", "version", "devices"),
+    ("errors", "names", "status", "version", "devices", "atomic"),
     ("variables", "progress", "settings", "cache", "inert_pickle", "requirements", "samples", "history", "faults"),
     ("numerics",),
     ("checkpoints",),

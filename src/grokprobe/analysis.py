@@ -11,9 +11,9 @@ import torch
 
 from grokprobe import names
 from grokprobe.analysis_report import AnalysisReport, build_report
+from grokprobe.atomic import write_atomically
 from grokprobe.checkpoints import Discovery, discover
 from grokprobe.checkpoints.digests import DigestCache
-from grokprobe.checkpoints.native import write_atomically
 from grokprobe.devices import find_device
 from grokprobe.errors import CheckpointError, UsageError, reporting_write_errors
 from grokprobe.executors import SerialExecutor

@@ -66,7 +66,7 @@ class BoundRun:
             if self.subject.task is None or self.split is None:
                 raise UsageError("expected a task and a split, found none")
             train, test = split_samples(self.subject.task, self.split, self.split_content)
-            return _moved(train, device), _moved(test, device)
+            return train.to(device), test.to(device)
 
         return Surroundings(
             subject=self.subject,
@@ -198,10 +198,6 @@ def _build_module(task: Task | None, factory: str) -> torch.nn.Module:
             raise UsageError("expected a task or --model MODULE:FACTORY, found neither")
         return task.build_model()
     return load_attribute(factory, "--model")()
-
-
-def _moved(samples: Samples, device: torch.device) -> Samples:
-    return Samples(inputs=samples.inputs.to(device), targets=samples.targets.to(device))
 
 
 def unmet(requires: Iterable[Requirement], bound: BoundRun) -> str:

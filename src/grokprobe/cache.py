@@ -13,6 +13,7 @@ from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from grokprobe.atomic import write_atomically
 from grokprobe.errors import GrokprobeWarning
 
 #: Environment variable that names the directory.
@@ -103,12 +104,7 @@ def _read(path: Path, canonical: str) -> dict[str, torch.Tensor]:
 def _write(path: Path, canonical: str, tensors: Mapping[str, torch.Tensor]) -> None:
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     content = save(contiguous, metadata={_DESCRIPTION: _describe(canonical, contiguous)})
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_atomically(path, content)
 
 
 def _describe(canonical: str, tensors: Mapping[str, torch.Tensor]) -> str:

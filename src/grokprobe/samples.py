@@ -17,6 +17,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def to(self, device: torch.device) -> "Samples":
+        """Returns the samples on ``device``."""
+        return Samples(inputs=self.inputs.to(device), targets=self.targets.to(device))
+
     def at(self, indices: torch.Tensor) -> "Samples":
         """Returns the samples at ``indices``, in that order."""
         return Samples(inputs=self.inputs[indices], targets=self.targets[indices])

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from grokprobe.checkpoints.native import write_atomically
+from grokprobe.atomic import write_atomically
 from grokprobe.errors import CheckpointError
 
 #: A file changed this recently may change again within one tick of its clock: its digest is not remembered.

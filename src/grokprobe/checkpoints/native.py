@@ -9,7 +9,6 @@ Nothing in a run directory holds a clock, a process or a host, so equal runs are
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,13 +18,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save
 
+from grokprobe.atomic import write_atomically
 from grokprobe.errors import CorruptCheckpointError
 
 MANIFEST_FILE: Final = "run.json"
 HISTORY_FILE: Final = "history.jsonl"
 RESUME_FILE: Final = "resume.safetensors"
-#: Suffix of a file that is still being written; left behind only by a killed process.
-PARTIAL_SUFFIX: Final = ".partial"
 CHECKPOINT_PATTERN: Final = re.compile(r"epoch-(\d{6,})\.safetensors")
 
 
@@ -81,16 +79,6 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
     """Writes ``tensors`` as one safetensors file, atomically."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, save(contiguous, metadata=dict(metadata)))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes ``content`` so that a reader, or a kill at any moment, sees the old file or the new one whole."""
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_history(run_directory: Path) -> list[dict[str, float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from grokprobe.checkpoints.native import PARTIAL_SUFFIX
+from grokprobe.atomic import PARTIAL_SUFFIX
 from grokprobe.checkpoints.runs import SkippedFile
 from grokprobe.errors import UsageError
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from zarr.errors import ZarrUserWarning
 
 from grokprobe import names
+from grokprobe.atomic import PARTIAL_SUFFIX, write_atomically
 from grokprobe.errors import StoreError, UsageError, reporting_write_errors
 from grokprobe.store.cube import Cube
 
@@ -28,7 +29,6 @@ FORMAT_VERSION: Final = 1
 PRIVATE_DIRECTORY: Final = ".grokprobe"
 #: Epochs per work cell.
 BLOCK: Final = 32
-PARTIAL_SUFFIX: Final = ".partial"
 #: In the private directory while a process writes; stays behind if it did not end well.
 UNFINISHED_MARK: Final = "writing"
 
@@ -117,9 +117,7 @@ class ResultsStore:
         metadata = document.get("consolidated_metadata", {}).get("metadata", {})
         for key in [key for key in metadata if key == path or key.startswith(f"{path}/")]:
             del metadata[key]
-        partial = root.with_name(root.name + PARTIAL_SUFFIX)
-        partial.write_text(json.dumps(document, indent=2))
-        partial.replace(root)
+        write_atomically(root, json.dumps(document, indent=2).encode())
         shutil.rmtree(self.path / path)
 
     def publish(self) -> None:

@@ -6,7 +6,9 @@ from typing import Protocol
 import torch
 
 from grokprobe.interfaces import RunCoordinates, Samples, Task
+from grokprobe.training.batch import Batch
 from grokprobe.training.learner import Learner
+from grokprobe.training.stacked import StackedEnsemble
 from grokprobe.training.tables import OptimizerTable
 
 
@@ -92,3 +94,10 @@ class PlainEnsemble:
     def load_state(self, member: int, tensors: Mapping[str, torch.Tensor]) -> None:
         """Takes over what :meth:`state` returned."""
         self._learners[member].load_state(tensors)
+
+
+def build_ensemble(batch: Batch, task: Task, population: Samples) -> Ensemble:
+    """Returns the members of ``batch`` before their first epoch, on the device of its runs."""
+    kind = PlainEnsemble if batch.form == "plain" else StackedEnsemble
+    request = batch.requests[0]
+    return kind(task, population, request.recipe.optimizer, batch.members, torch.device(request.device))

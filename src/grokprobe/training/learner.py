@@ -35,8 +35,8 @@ class Learner:
         self._seed = run.seed
         self._device = device
         split = task.split(run.seed, build_generator(run.seed, DATA_STREAM))
-        self._train = self._to_device(population.at(split.train))
-        self._test = self._to_device(population.at(split.test))
+        self._train = population.at(split.train).to(device)
+        self._test = population.at(split.test).to(device)
         self._model = build_scaled_model(task, run).to(device)
         self._optimizer = build_optimizer(self._model.parameters(), optimizer)
         self._fixed_batches = tuple(self._cut(self._train))
@@ -102,9 +102,6 @@ class Learner:
         self._model.load_state_dict(model)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
-
-    def _to_device(self, samples: Samples) -> Samples:
-        return Samples(inputs=samples.inputs.to(self._device), targets=samples.targets.to(self._device))
 
     def _batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         if not self._table.reshuffle:

@@ -15,7 +15,7 @@ from grokprobe.interfaces import Samples, Task
 from grokprobe.progress import Progress
 from grokprobe.training.arithmetic import single_thread
 from grokprobe.training.batch import Batch, Outcome, RunReport, RunRequest
-from grokprobe.training.ensemble import Ensemble, PlainEnsemble
+from grokprobe.training.ensemble import Ensemble, build_ensemble
 from grokprobe.training.run_directory import (
     Accuracies,
     Standing,
@@ -28,13 +28,11 @@ from grokprobe.training.run_directory import (
     write_checkpoint,
     write_resume,
 )
-from grokprobe.training.stacked import StackedEnsemble
 from grokprobe.training.tables import ScheduleTable
 from grokprobe.training.writer import BackgroundWriter
 
 #: A resume state is written at every checkpoint, and at every so many epochs where checkpoints are rarer.
 RESUME_INTERVAL: Final = 100
-ENSEMBLES: Final = {"plain": PlainEnsemble, "stacked": StackedEnsemble}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +175,7 @@ def _train(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         BackgroundWriter() as writer,
     ):
-        ensemble = ENSEMBLES[batch.form](task, population, recipe.optimizer, batch.members, device)
+        ensemble = build_ensemble(batch, task, population)
         progress, listener = listeners
         _train_epochs(
             _Loop(

@@ -14,8 +14,7 @@ from grokprobe.interfaces import RunCoordinates, Samples, Split, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.training.arithmetic import single_thread
 from grokprobe.training.batch import Batch, BatchPlan, Form, RunRequest
-from grokprobe.training.ensemble import Ensemble, PlainEnsemble
-from grokprobe.training.stacked import StackedEnsemble
+from grokprobe.training.ensemble import build_ensemble
 
 #: Seconds of training that are measured for each way to compute.
 MEASURED_SECONDS: Final = 0.25
@@ -99,7 +98,7 @@ def find_stacking_fault(requests: Sequence[RunRequest], task: Task, population: 
         return ""
     try:
         with single_thread():
-            ensemble = _build(STACKED, requests[:1], task, population)
+            ensemble = build_ensemble(_batch(STACKED, requests[:1]), task, population)
             ensemble.train_epoch(1, max_steps=1)
             ensemble.evaluate(0)
     except (RuntimeError, NotImplementedError, TypeError) as error:
@@ -199,7 +198,7 @@ def _choose(requests: Sequence[RunRequest], task: Task, population: Samples, num
 
 def _measure(form: Form, requests: Sequence[RunRequest], task: Task, population: Samples) -> float:
     """Returns the seconds of an epoch of a batch, from as many steps as fit into :data:`MEASURED_SECONDS`."""
-    ensemble = _build(form, requests, task, population)
+    ensemble = build_ensemble(_batch(form, requests), task, population)
     ensemble.train_epoch(1, max_steps=1)  # the first step allocates
     ensemble.evaluate(0)  # and needs the most memory, if there is enough
     done, start = 0, time.perf_counter()
@@ -208,9 +207,3 @@ def _measure(form: Form, requests: Sequence[RunRequest], task: Task, population:
         ensemble.train_epoch(1, max_steps=portion)
         done += portion
     return (time.perf_counter() - start) / done * ensemble.num_steps
-
-
-def _build(form: Form, requests: Sequence[RunRequest], task: Task, population: Samples) -> Ensemble:
-    kind = PlainEnsemble if form == PLAIN else StackedEnsemble
-    optimizer, device = requests[0].recipe.optimizer, torch.device(requests[0].device)
-    return kind(task, population, optimizer, [request.member for request in requests], device)

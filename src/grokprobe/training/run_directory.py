@@ -18,17 +18,16 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
 from grokprobe import names
+from grokprobe.atomic import PARTIAL_SUFFIX, write_atomically
 from grokprobe.checkpoints.native import (
     CHECKPOINT_PATTERN,
     HISTORY_FILE,
     MANIFEST_FILE,
-    PARTIAL_SUFFIX,
     RESUME_FILE,
     RunManifest,
     checkpoint_path,
     read_history,
     read_manifest,
-    write_atomically,
     write_manifest,
     write_tensors,
 )

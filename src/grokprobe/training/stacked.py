@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from grokprobe.evaluation import EVALUATION_BATCH, Evaluation
+from grokprobe.evaluation import EVALUATION_BATCH, Evaluation, RunningEvaluation
 from grokprobe.interfaces import RunCoordinates, Samples, StackedForm, Task
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
 from grokprobe.training.arithmetic import flushed_denormals
@@ -110,9 +110,10 @@ class StackedEnsemble:
 
     def _stack(self, samples: Sequence[Samples]) -> Samples:
         """Returns the samples of all seeds, encoded, with a first axis for the seed."""
+        here = [one.to(self._device) for one in samples]
         return Samples(
-            inputs=torch.stack([self._form.encode(one.inputs.to(self._device)) for one in samples]),
-            targets=torch.stack([one.targets.to(self._device) for one in samples]),
+            inputs=torch.stack([self._form.encode(one.inputs) for one in here]),
+            targets=torch.stack([one.targets for one in here]),
         )
 
     def _batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -132,18 +133,10 @@ class StackedEnsemble:
         return self._train.targets.shape[1] if self._table.batch_size == "full" else self._table.batch_size
 
     def _evaluate(self, samples: Samples) -> list[Evaluation]:
-        num_samples = samples.targets.shape[1]
-        num_members = len(self._seeds) * self._num_scales
-        if num_samples == 0:
-            return [Evaluation(float("nan"), float("nan"))] * num_members
-        losses, counts = [0.0] * num_members, [0] * num_members
-        batches = zip(
-            samples.inputs.split(EVALUATION_BATCH, 1), samples.targets.split(EVALUATION_BATCH, 1), strict=True
-        )
-        for inputs, targets in batches:
-            outputs = self._form.compute_outputs(self._parameters, inputs)
-            for member, own in enumerate(outputs):
-                wanted = targets[member // self._num_scales]
-                losses[member] += float(self._task.loss(own.double(), wanted)) * len(wanted)
-                counts[member] += self._task.num_correct(own, wanted)
-        return [Evaluation(loss / num_samples, count / num_samples) for loss, count in zip(losses, counts, strict=True)]
+        running = [RunningEvaluation() for _ in range(len(self._seeds) * self._num_scales)]
+        for start in range(0, samples.targets.shape[1], EVALUATION_BATCH):
+            batch = slice(start, start + EVALUATION_BATCH)
+            outputs = self._form.compute_outputs(self._parameters, samples.inputs[:, batch])
+            for member, (own, evaluation) in enumerate(zip(outputs, running, strict=True)):
+                evaluation.add(self._task, own, samples.targets[member // self._num_scales, batch])
+        return [evaluation.result() for evaluation in running]

@@ -3,7 +3,6 @@
 Reference: the data of Manning-Coe et al., arXiv 2502.01739, have this form with L = 16.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from grokprobe.checkpoints.digests import file_digest
 from grokprobe.errors import CheckpointError, UsageError
 from grokprobe.inert_pickle import Inert, as_array, load_inert
 from grokprobe_tasks.ising.lattice import CRITICAL_TEMPERATURE
@@ -26,10 +26,9 @@ def digest_snapshot_file(path: str) -> str:
         ValueError: it cannot be read.
     """
     try:
-        with Path(path).expanduser().open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ValueError(f"expected a file of snapshots at {path}, found {error.strerror or error}") from error
+        return file_digest(Path(path).expanduser()).removeprefix("sha256:")
+    except CheckpointError as error:
+        raise ValueError(f"expected a file of snapshots, found: {error}") from error
 
 
 def read_snapshot_file(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
