@@ -40,6 +40,10 @@ class NotACheckpointError(CheckpointError):
     """The file is intact but holds no named parameters; it is named, skipped and no failure."""
 
 
+class SeveralCheckpointsError(NotACheckpointError):
+    """The file holds several checkpoints of one run; each is read by its name within the file."""
+
+
 class CorruptCheckpointError(CheckpointError):
     """The file is truncated or damaged."""
 

@@ -26,7 +26,7 @@ def flatten(tables: Tables) -> dict[str, Any]:
 
 
 class RunDirectives(BaseModel):
-    """What ``--set run.…`` says of every run that was not written by ``grokprobe train``."""
+    """What ``--set run.…`` says of every run; of one written by ``grokprobe train`` only the reference counts."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -36,6 +36,8 @@ class RunDirectives(BaseModel):
     init_scale: Annotated[FiniteFloat, Field(gt=0)] | None = None
     #: Key of the state dict inside a checkpoint file.
     state_dict: str | None = None
+    #: A checkpoint file, or a run whose last checkpoint is meant, that measures may compare with.
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Member:
     seed: int
     #: Its initialisation scale.
     init_scale: float
-    #: ``seed:N``, ``all`` or ``indices:FILE``; None where the split is unknown.
+    #: ``seed:N``, ``all``, ``indices:FILE`` or ``stored:FILE``; None where the split is unknown.
     split: str | None
 
     def selectable(self, parameters: Tables) -> dict[str, Any]:
@@ -99,10 +101,11 @@ def place_runs(
     name, digest, _ = identity
     given = validate_options(RunDirectives, settings.get(RUN, {}), RUN)
     split = settings.get(TASK, {}).get("split")
+    is_described = bool(settings.keys() & {TASK, "model"}) or bool(settings.get(RUN, {}).keys() - {"reference"})
     notices, members, numbered = [], [], set()
     for run in runs:
         if run.is_native:
-            if settings.keys() & {TASK, "model", RUN}:
+            if is_described:
                 notices.append(f"{run.path} was written by grokprobe train and says its own task, model and run")
             seed, init_scale, own_split = run.seed, run.init_scale, run.split
         else:

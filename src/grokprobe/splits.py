@@ -1,4 +1,4 @@
-"""The split of a run's samples: that of a seed, everything, or indices from a file."""
+"""The split of a run's samples: that of a seed, everything, indices from a file, or as a run's own file holds it."""
 
 import functools
 import re
@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
+from grokprobe.checkpoints.blob_data import StoredPart, read_stored_parts
 from grokprobe.checkpoints.digests import file_digest
-from grokprobe.errors import GrokprobeError, UsageError
+from grokprobe.checkpoints.manifest import FILE_SPLITS
+from grokprobe.errors import CheckpointError, GrokprobeError, UsageError
 from grokprobe.interfaces import Samples, Split, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.progress import SilentProgress
@@ -19,7 +21,7 @@ def draw_split(task: Task, text: str, content: str) -> Split:
 
     Args:
         task: whose population is split.
-        text: ``seed:N``, ``all`` or ``indices:FILE``.
+        text: ``seed:N``, ``all``, ``indices:FILE`` or ``stored:FILE``, a file that holds a whole run and its data.
         content: from :func:`split_content`.
 
     Raises:
@@ -41,7 +43,7 @@ def split_samples(task: Task, text: str, content: str) -> tuple[Samples, Samples
 def split_content(text: str) -> str:
     """Returns the digest of the file that a split names; empty if it names none."""
     kind, _, argument = text.partition(":")
-    return file_digest(Path(argument)) if kind == "indices" and Path(argument).is_file() else ""
+    return file_digest(Path(argument)) if kind in FILE_SPLITS and Path(argument).is_file() else ""
 
 
 class _ByKey:
@@ -70,7 +72,30 @@ def _split(by_key: _ByKey, text: str, content: str) -> Split:
         return Split(train=torch.arange(num_samples), test=torch.arange(0))
     if kind == "indices" and argument:
         return _read_split(Path(argument), len(task.population(SilentProgress())))
-    raise UsageError(f"task.split: expected seed:N, all or indices:FILE, found {text!r}")
+    if kind == "stored" and argument:
+        train, test = _read_stored(argument)
+        if train.indices is None or test.indices is None:  # the samples themselves: numbered one after the other
+            numbers = torch.arange(len(train) + len(test))
+            return Split(train=numbers[: len(train)], test=numbers[len(train) :])
+        num_samples = len(task.population(SilentProgress()))
+        return _check_split(train.indices, test.indices, num_samples, Path(argument))
+    raise UsageError(f"task.split: expected seed:N, all, indices:FILE or stored:FILE, found {text!r}")
+
+
+def _read_stored(name: str) -> tuple[StoredPart, StoredPart]:
+    try:
+        return read_stored_parts(Path(name))
+    except CheckpointError as error:
+        raise UsageError(f"task.split: {error}") from error
+
+
+def _check_split(train: torch.Tensor, test: torch.Tensor, num_samples: int, path: Path) -> Split:
+    indices = torch.cat([train, test])
+    if len(indices) and int(indices.max()) >= num_samples:
+        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {int(indices.max())}")
+    if len(indices.unique()) != len(indices):
+        raise UsageError(f"task.split: {path}: expected every index once, in train or in test; some are there twice")
+    return Split(train=train, test=test)
 
 
 class _SplitFile(BaseModel):
@@ -90,18 +115,21 @@ def _read_split(path: Path, num_samples: int) -> Split:
         raise UsageError(
             f'task.split: expected JSON {{"train": [indices], "test": [indices]}} at {path}, found {reason}'
         ) from error
-    indices = content.train + content.test
-    if indices and max(indices) >= num_samples:
-        raise UsageError(f"task.split: {path}: expected indices below {num_samples}, found {max(indices)}")
-    if len(set(indices)) != len(indices):
-        raise UsageError(f"task.split: {path}: expected every index once, in train or in test; some are there twice")
-    return Split(
-        train=torch.tensor(content.train, dtype=torch.int64), test=torch.tensor(content.test, dtype=torch.int64)
-    )
+    train, test = (torch.tensor(part, dtype=torch.int64) for part in (content.train, content.test))
+    return _check_split(train, test, num_samples, path)
 
 
 @functools.lru_cache(maxsize=4)
 def _samples(task: _ByKey, text: str, content: str) -> tuple[Samples, Samples]:
+    kind, _, argument = text.partition(":")
+    if kind == "stored" and argument:
+        stored = [
+            Samples(inputs=part.inputs, targets=part.targets)
+            for part in _read_stored(argument)
+            if part.inputs is not None and part.targets is not None
+        ]
+        if len(stored) == 2:
+            return stored[0], stored[1]
     split = _split(task, text, content)
     population = task.task.population(SilentProgress())
     return population.at(split.train), population.at(split.test)

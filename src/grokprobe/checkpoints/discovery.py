@@ -1,14 +1,19 @@
 """A directory tree, or one file, of anybody's checkpoints turned into runs with coordinates."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from grokprobe.checkpoints.blob_runs import build_blob_run
+from grokprobe.checkpoints.converted import build_converted_run, is_converted_run
 from grokprobe.checkpoints.grouping import build_run
 from grokprobe.checkpoints.layout import Layout
 from grokprobe.checkpoints.manifest import MANIFEST_NAME, ManifestChain
 from grokprobe.checkpoints.native_runs import build_native_run, is_native_run
+from grokprobe.checkpoints.parts import describe_part
 from grokprobe.checkpoints.runs import Discovery, Run
 from grokprobe.checkpoints.sightings import Findings, Sighting, examine
 from grokprobe.checkpoints.walk import Directory, Tree, natural_key, walk_tree
+from grokprobe.errors import SeveralCheckpointsError
 from grokprobe.progress import Progress, SilentProgress
 
 
@@ -42,15 +47,21 @@ def discover(
     progress.start("reading checkpoints", sum(len(directory.files) for directory in tree.directories))
     try:
         for directory, manifests in _with_manifests(tree):
-            if is_native_run(directory.path):
-                run = build_native_run(directory.path, directory.files, findings)
+            build = _own_format(directory.path)
+            if build is not None:
+                run = build(directory.path, directory.files, findings)
                 runs.extend([run] if run else [])
                 progress.advance(len(directory.files), str(directory.path))
                 continue
             for path in directory.files:
-                sighting = _examine(path, parsed, manifests, state_dict_key, findings)
-                if sighting is not None:
-                    groups.setdefault(sighting.run_path, []).append(sighting)
+                try:
+                    sighting = _examine(path, parsed, manifests, state_dict_key, findings)
+                except SeveralCheckpointsError:
+                    run = build_blob_run(path, parsed.match(path) if parsed else None, manifests, findings)
+                    runs.extend([run] if run else [])
+                else:
+                    if sighting is not None:
+                        groups.setdefault(sighting.run_path, []).append(sighting)
                 progress.advance(1, str(path))
     finally:
         progress.finish()
@@ -60,10 +71,20 @@ def discover(
     return _in_order(runs, findings)
 
 
+def _own_format(directory: Path) -> Callable[[Path, tuple[Path, ...], Findings], Run | None] | None:
+    """Returns what builds the run of a directory that says everything itself; None for any other."""
+    if is_native_run(directory):
+        return build_native_run
+    return build_converted_run if is_converted_run(directory) else None
+
+
 def _examine(
     path: Path, layout: Layout | None, manifests: ManifestChain, state_dict_key: str, findings: Findings
 ) -> Sighting | None:
     if path.name == MANIFEST_NAME:
+        return None
+    if part := describe_part(path):
+        findings.skip(path, part)
         return None
     return examine(path, layout, manifests, state_dict_key, findings)
 

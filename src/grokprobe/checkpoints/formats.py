@@ -2,16 +2,22 @@
 
 import pickletools
 import struct
+import zipfile
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 #: First bytes of what ``torch.save`` wrote before it wrote zip archives: a pickle of torch's magic number.
 TORCH_LEGACY_MAGIC: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-#: A torch file of that age holds five pickles one after the other, then the raw storages.
-NUM_LEGACY_PICKLES: Final = 5
 #: The longest header that the safetensors format allows.
 MAX_SAFETENSORS_HEADER: Final = 100_000_000
+#: Name of the file that describes a distributed checkpoint of torch: a hidden one, which names alone tell.
+DISTRIBUTED_INDEX: Final = ".metadata"
+#: Ending of the files of tensors beside it.
+DISTRIBUTED_SUFFIX: Final = ".distcp"
+#: End of the name of the file that says which tensor is in which shard; other JSON files have no such content.
+SHARD_INDEX_SUFFIX: Final = ".index.json"
+_ARRAY_MAGIC: Final = b"\x93NUMPY"
 #: A zip archive with members, and one without.
 _ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _GLOBAL_OPCODES: Final = frozenset({"GLOBAL", "INST", "STACK_GLOBAL"})
@@ -23,6 +29,10 @@ class FileFormat(StrEnum):
     TORCH_ZIP = "torch zip"
     PICKLE = "pickle"
     SAFETENSORS = "safetensors"
+    NUMPY_ARCHIVE = "npz"
+    NUMPY_ARRAY = "npy"
+    SHARD_INDEX = "index of shards"
+    DISTRIBUTED = "torch distributed"
     EMPTY = "empty"
     UNKNOWN = "unknown"
 
@@ -35,15 +45,25 @@ def sniff_format(path: Path) -> FileFormat:
     """
     with path.open("rb") as file:
         head = file.read(16)
+    if path.name == DISTRIBUTED_INDEX:
+        return FileFormat.DISTRIBUTED
+    if any(head and magic.startswith(head[:4]) for magic in _ZIP_MAGICS):
+        return FileFormat.NUMPY_ARCHIVE if _holds_arrays(path) else FileFormat.TORCH_ZIP
+    if head[:1] == b"{" and path.name.endswith(SHARD_INDEX_SUFFIX):
+        return FileFormat.SHARD_INDEX
+    if head[:1] in {b"(", b"c"} and _is_old_pickle(path):
+        return FileFormat.PICKLE
+    return _sniff_head(head)
+
+
+def _sniff_head(head: bytes) -> FileFormat:
     if not head:
         return FileFormat.EMPTY
-    if any(magic.startswith(head[:4]) for magic in _ZIP_MAGICS):
-        return FileFormat.TORCH_ZIP
+    if head.startswith(_ARRAY_MAGIC):
+        return FileFormat.NUMPY_ARRAY
     if _is_safetensors(head):
         return FileFormat.SAFETENSORS
     if head[:1] == b"\x80" and head[1:2] in {b"", b"\x02", b"\x03", b"\x04", b"\x05"}:
-        return FileFormat.PICKLE
-    if head[:1] in {b"(", b"c"} and _is_old_pickle(path):
         return FileFormat.PICKLE
     return FileFormat.UNKNOWN
 
@@ -55,26 +75,14 @@ def is_torch_legacy(path: Path) -> bool:
     return TORCH_LEGACY_MAGIC.startswith(head)
 
 
-def list_pickle_globals(file: BinaryIO, num_pickles: int = 1) -> list[str]:
-    """Returns the dotted names that the next pickles of ``file`` would import, without importing any.
-
-    Nothing is built: only the opcodes are walked. Names that protocol 4 and later assemble on the stack are taken
-    from the two strings written last, which is how every ordinary pickler writes them.
-
-    Raises:
-        ValueError: a pickle ends before its STOP opcode, or is no pickle.
-    """
-    found: list[str] = []
-    for _ in range(num_pickles):
-        strings = ["?", "?"]
-        for opcode, argument, _offset in pickletools.genops(file):
-            if opcode.name in {"GLOBAL", "INST"}:
-                found.append(str(argument).replace(" ", "."))
-            elif opcode.name == "STACK_GLOBAL":
-                found.append(".".join(strings))
-            elif isinstance(argument, str):
-                strings = [strings[-1], argument]
-    return list(dict.fromkeys(found))
+def _holds_arrays(path: Path) -> bool:
+    """Says whether every member of a zip archive is named as an array of numpy; a damaged archive is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError):
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def _is_safetensors(head: bytes) -> bool:

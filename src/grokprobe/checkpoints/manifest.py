@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grokprobe.errors import UsageError
 
 MANIFEST_NAME: Final = "grokprobe.toml"
-INDICES_PREFIX: Final = "indices:"
+#: Kinds of a split that name a file.
+FILE_SPLITS: Final = ("indices", "stored")
 
 
 class Manifest(BaseModel):
@@ -32,8 +33,8 @@ class Manifest(BaseModel):
 
     seed: Annotated[int, Field(ge=0)] | None = None
     init_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    #: How the data were split: ``seed:N``, ``all``, or ``indices:FILE`` with FILE relative to the manifest.
-    split: Annotated[str, Field(pattern=r"^(seed:[0-9]+|all|indices:.+)$")] | None = None
+    #: How the data were split: ``seed:N``, ``all``, ``indices:FILE`` or ``stored:FILE``, FILE relative to the manifest.
+    split: Annotated[str, Field(pattern=r"^(seed:[0-9]+|all|indices:.+|stored:.+)$")] | None = None
     #: Parameters of the experiment, as in a recipe.
     task: dict[str, Any] | None = None
     model: dict[str, Any] | None = None
@@ -97,6 +98,5 @@ def read_manifest_file(path: Path) -> Manifest:
 
 
 def _anchored(split: str, directory: Path) -> str:
-    if not split.startswith(INDICES_PREFIX):
-        return split
-    return f"{INDICES_PREFIX}{directory / split.removeprefix(INDICES_PREFIX)}"
+    kind, _, name = split.partition(":")
+    return f"{kind}:{directory / name}" if kind in FILE_SPLITS else split

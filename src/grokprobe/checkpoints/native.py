@@ -48,6 +48,8 @@ class RunManifest(BaseModel):
     plan: dict[str, Any] = {}
     #: Epoch at which the loss stopped being finite, else None.
     diverged_at: int | None = None
+    #: Epoch up to which checkpoints were measured during training and may have been deleted; −1 where none was.
+    measured_until: int = -1
 
 
 def checkpoint_path(run_directory: Path, epoch: int) -> Path:

@@ -1,162 +1,81 @@
 """Named parameters out of one file, without executing anything in it.
 
 Each rung refuses rather than falling back to a less safe one: format by content, structure of the archive, torch's
-allow-list unpickler, sizes that the file can keep. No argument turns any of them off.
+allow-list unpickler, then the interpreter that imports and calls nothing (:mod:`grokprobe.inert_pickle`), and sizes
+that the file can keep. No argument turns any of them off.
 """
 
-import io
-import pickle
-import re
-import warnings
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import torch
-from safetensors import SafetensorError, safe_open
+from grokprobe.checkpoints.contents import CheckpointContent
+from grokprobe.checkpoints.distributed import read_distributed
+from grokprobe.checkpoints.formats import FileFormat, sniff_format
+from grokprobe.checkpoints.numpy_archives import read_numpy_archive
+from grokprobe.checkpoints.safetensors_files import read_safetensors
+from grokprobe.checkpoints.sharded import read_sharded
+from grokprobe.checkpoints.torch_reading import read_torch
+from grokprobe.errors import CheckpointError, CorruptCheckpointError, NotACheckpointError
 
-from grokprobe.checkpoints.archive import REFUSAL_ADVICE, check_archive, read_pickle_member
-from grokprobe.checkpoints.formats import (
-    NUM_LEGACY_PICKLES,
-    FileFormat,
-    is_torch_legacy,
-    list_pickle_globals,
-    sniff_format,
-)
-from grokprobe.checkpoints.state_dict import (
-    EPOCH_KEYS,
-    STEP_KEYS,
-    find_state_dict,
-    read_position,
-    split_tensors,
-)
-from grokprobe.errors import CheckpointError, CorruptCheckpointError, NotACheckpointError, UnsafeCheckpointError
-
-#: How torch's allow-list unpickler names what it refuses.
-_REFUSED_GLOBAL: Final = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
-_HARMLESS_GLOBAL: Final = re.compile(
-    r"collections\.OrderedDict|torch\._utils\._rebuild_\w+|torch\.\w+Storage|torch\.\w+"
-)
+__all__ = ["CheckpointContent", "read_checkpoint"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointContent:
-    """What one file holds. The tensors are mapped from the file where the format allows: they are valid while it is."""
-
-    #: Every floating-point tensor by the file's own name, in the file's order.
-    parameters: Mapping[str, torch.Tensor]
-    #: Names of the tensors of other types (integer, boolean, complex, sparse).
-    other_tensors: tuple[str, ...]
-    #: The file's own ``epoch``, else None.
-    epoch: int | None
-    #: The file's own ``global_step`` or ``step``, else None.
-    step: int | None
-    #: ``"torch"`` or ``"safetensors"``.
-    format: str
-    #: Dotted key the state dict was found under; empty if the file is the state dict itself.
-    wrapper: str
-
-
-def read_checkpoint(path: Path, *, state_dict_key: str = "") -> CheckpointContent:
+def read_checkpoint(path: Path, *, state_dict_key: str = "", member: str = "") -> CheckpointContent:
     """Reads the named parameters of one file.
 
     Args:
-        path: a file written by ``torch.save`` (any age) or safetensors.
+        path: a file written by ``torch.save`` (any age, a whole module or object too), pickle, safetensors or numpy
+            (``.npz``); the index of a sharded checkpoint; or the ``.metadata`` of a distributed one.
         state_dict_key: where in a torch file the state dict is, if it is not to be looked for; dots go down a level.
-            A safetensors file has no levels and ignores it.
+            A file that has no levels ignores it.
+        member: which checkpoint of a file that holds a whole run (:attr:`~grokprobe.checkpoints.CheckpointRef.member`).
 
     Raises:
         NotACheckpointError: intact, but no named parameters; the message says what it is.
+        SeveralCheckpointsError: a whole run, and no ``member`` is given.
         CorruptCheckpointError: truncated or damaged.
-        UnsafeCheckpointError: reading it would need to execute something, or to believe sizes it lies about.
+        UnsafeCheckpointError: it is built to be read in another way than it says, or lies about sizes.
         CheckpointError: the file cannot be opened.
     """
     try:
-        match sniff_format(path):
-            case FileFormat.TORCH_ZIP:
-                check_archive(path)
-                return _unwrap(_load_torch(path, is_zip=True), path, state_dict_key)
-            case FileFormat.PICKLE:
-                return _unwrap(_load_torch(path, is_zip=False), path, state_dict_key)
-            case FileFormat.SAFETENSORS:
-                return _read_safetensors(path)
-            case FileFormat.EMPTY:
-                raise CorruptCheckpointError(f"{path}: expected a checkpoint, found an empty file")
-            case FileFormat.UNKNOWN:
-                raise NotACheckpointError(f"{path}: not a checkpoint (neither torch nor safetensors by its content)")
+        return _READERS[sniff_format(path)](path, state_dict_key, member)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be opened: {error.strerror or error}") from error
 
 
-def _unwrap(content: object, path: Path, state_dict_key: str) -> CheckpointContent:
-    found = find_state_dict(content, path, state_dict_key)
-    parameters, others = split_tensors(found.entries, path)
-    return CheckpointContent(
-        parameters=parameters,
-        other_tensors=others,
-        epoch=read_position(found.scopes, EPOCH_KEYS),
-        step=read_position(found.scopes, STEP_KEYS),
-        format="torch",
-        wrapper=found.wrapper,
-    )
+def _read_shards(path: Path, state_dict_key: str, member: str) -> CheckpointContent:
+    del state_dict_key, member
+
+    def read_shard(shard: Path) -> CheckpointContent:
+        if sniff_format(shard) is FileFormat.SHARD_INDEX:
+            raise CorruptCheckpointError(f"{shard}: expected a shard, found an index")
+        return read_checkpoint(shard)
+
+    return read_sharded(path, read_shard)
 
 
-def _load_torch(path: Path, *, is_zip: bool) -> object:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickle protocols that it refuses a moment later
-            # a mapping is private: writing to a tensor never reaches the file
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=is_zip)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged or hostile pickle can raise anything
-        raise _explain(error, path, is_zip=is_zip) from error
+def _refuse(error: type[CheckpointError], reason: str) -> Callable[[Path, str, str], CheckpointContent]:
+    def refuse(path: Path, state_dict_key: str, member: str) -> CheckpointContent:
+        del state_dict_key, member
+        raise error(f"{path}: {reason}")
+
+    return refuse
 
 
-def _explain(error: Exception, path: Path, *, is_zip: bool) -> CheckpointError:
-    """Returns what ``error`` of torch's reader says about the file: damaged, refused or foreign."""
-    is_torch = is_zip or is_torch_legacy(path)
-    try:
-        with io.BytesIO(read_pickle_member(path)) if is_zip else path.open("rb") as file:
-            globals_ = list_pickle_globals(file, NUM_LEGACY_PICKLES if is_torch and not is_zip else 1)
-    except (ValueError, RecursionError, OverflowError, zipfile.BadZipFile):
-        return CorruptCheckpointError(f"{path}: truncated or damaged: its pickle breaks off")
-    if not is_torch and not globals_:
-        return NotACheckpointError(f"{path}: expected named parameters, found a pickle that torch.save did not write")
-    if isinstance(error, pickle.UnpicklingError):
-        refused = _REFUSED_GLOBAL.search(str(error))
-        suspects = [name for name in globals_ if not _HARMLESS_GLOBAL.fullmatch(name)]
-        name = refused[1] if refused else next(iter(suspects), "")
-        what = f"it needs {name}" if name else "it uses pickle instructions that are not followed"
-        return UnsafeCheckpointError(f"{path}: refused as unsafe, {what}: {REFUSAL_ADVICE}")
-    if not is_torch:
-        return NotACheckpointError(f"{path}: expected named parameters, found a pickle that torch.save did not write")
-    reason = str(error).strip().split("\n", maxsplit=1)[0][:120] or type(error).__name__
-    return CorruptCheckpointError(f"{path}: truncated or damaged ({reason})")
-
-
-def _read_safetensors(path: Path) -> CheckpointContent:
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no mapping
-            metadata = file.metadata() or {}
-    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CorruptCheckpointError(f"{path}: truncated or damaged safetensors file ({error})") from error
-    parameters, others = split_tensors(tensors, path)
-    if not parameters:
-        raise NotACheckpointError(f"{path}: expected named parameters, found no floating-point tensor")
-    return CheckpointContent(
-        parameters=parameters,
-        other_tensors=others,
-        epoch=_metadata_position(metadata, EPOCH_KEYS),
-        step=_metadata_position(metadata, STEP_KEYS),
-        format="safetensors",
-        wrapper="",
-    )
-
-
-def _metadata_position(metadata: Mapping[str, str], keys: tuple[str, ...]) -> int | None:
-    numbers = {key: int(metadata[key]) for key in keys if re.fullmatch(r"[0-9]{1,18}", metadata.get(key, ""))}
-    return read_position((numbers,), keys)
+#: Format → what reads it: of path, key of the state dict and member.
+_READERS: Final[dict[FileFormat, Callable[[Path, str, str], CheckpointContent]]] = {
+    FileFormat.TORCH_ZIP: lambda path, key, member: read_torch(path, is_zip=True, state_dict_key=key, member=member),
+    FileFormat.PICKLE: lambda path, key, member: read_torch(path, is_zip=False, state_dict_key=key, member=member),
+    FileFormat.SAFETENSORS: lambda path, _key, _member: read_safetensors(path),
+    FileFormat.NUMPY_ARCHIVE: lambda path, _key, _member: read_numpy_archive(path),
+    FileFormat.SHARD_INDEX: _read_shards,
+    FileFormat.DISTRIBUTED: lambda path, key, _member: read_distributed(path, key),
+    FileFormat.NUMPY_ARRAY: _refuse(
+        NotACheckpointError, "expected named parameters, found one array without a name (npy)"
+    ),
+    FileFormat.EMPTY: _refuse(CorruptCheckpointError, "expected a checkpoint, found an empty file"),
+    FileFormat.UNKNOWN: _refuse(
+        NotACheckpointError, "not a checkpoint (neither torch, nor safetensors, nor npz by its content)"
+    ),
+}

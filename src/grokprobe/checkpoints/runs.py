@@ -1,6 +1,6 @@
 """What discovery finds: runs with coordinates, and everything that is no part of one, with the reason."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,19 @@ class CheckpointRef:
     problem: str = ""
     #: Whether the problem is that reading would be unsafe.
     refused: bool = False
+    #: Its name within a file that holds a whole run; empty if the file is this one checkpoint.
+    member: str = ""
+    #: Further files it consists of (shards); empty for a checkpoint of one file.
+    parts: tuple[Path, ...] = ()
+
+    def digest(self, file_digest: Callable[[Path], str]) -> str:
+        """Returns what tells the bytes of this checkpoint from any other: digests of its files, and its name in one.
+
+        Args:
+            file_digest: of a file by its path.
+        """
+        digest = ",".join(file_digest(path) for path in (self.path, *self.parts))
+        return f"{digest}#{self.member}" if self.member else digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +53,7 @@ class Run:
     #: What identifies the experiment: the tables ``task``, ``model``, ``optimizer``, and ``run`` for further fields of
     #: the layout or manifest. A table that nobody gives is absent.
     parameters: Mapping[str, Mapping[str, Any]]
-    #: ``"seed:N"``, ``"all"``, ``"indices:FILE"`` (absolute), or None if nobody says it.
+    #: ``"seed:N"``, ``"all"``, ``"indices:FILE"`` or ``"stored:FILE"`` (absolute), or None if nobody says it.
     split: str | None
     #: In ascending order of epoch, no two of one epoch.
     checkpoints: tuple[CheckpointRef, ...]

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from grokprobe.checkpoints.companions import describe_companion
 from grokprobe.checkpoints.file_names import NamedPosition, is_shard, read_file_name
 from grokprobe.checkpoints.layout import Layout, LayoutMatch
 from grokprobe.checkpoints.manifest import ManifestChain
 from grokprobe.checkpoints.reading import read_checkpoint
 from grokprobe.checkpoints.runs import CheckpointRef, SkippedFile
-from grokprobe.errors import CheckpointError, NotACheckpointError, UnsafeCheckpointError
+from grokprobe.errors import CheckpointError, NotACheckpointError, SeveralCheckpointsError, UnsafeCheckpointError
 from grokprobe.names import EPOCH, STEP
 
 
@@ -21,6 +22,8 @@ class Header:
     shapes: Mapping[str, tuple[int, ...]]
     epoch: int | None
     step: int | None
+    #: Further files it consists of.
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class FileState:
             modified_ns=self.modified_ns,
             problem=self.problem,
             refused=self.refused,
+            parts=self.header.parts if self.header else (),
         )
 
 
@@ -129,8 +133,7 @@ def inspect_file(path: Path, state_dict_key: str = "") -> FileState:
     header, problem, refused = None, "", False
     try:
         content = read_checkpoint(path, state_dict_key=state_dict_key)
-        shapes = {name: tuple(tensor.shape) for name, tensor in content.parameters.items()}
-        header = Header(shapes=shapes, epoch=content.epoch, step=content.step)
+        header = Header(shapes=content.shapes, epoch=content.epoch, step=content.step, parts=content.parts)
     except NotACheckpointError:
         raise
     except CheckpointError as error:
@@ -153,18 +156,27 @@ def reason_of(error: CheckpointError, path: Path) -> str:
 def examine(
     path: Path, layout: Layout | None, manifests: ManifestChain, state_dict_key: str, findings: Findings
 ) -> Sighting | None:
-    """Returns what is seen of ``path``; None, with a note in ``findings``, if it is no part of any run."""
+    """Returns what is seen of ``path``; None, with a note in ``findings``, if it is no part of any run.
+
+    Raises:
+        SeveralCheckpointsError: it holds a whole run.
+    """
     match = layout.match(path) if layout is not None else None
     if layout is not None and match is None:
         findings.skip(path, f"does not match the layout {layout.pattern}")
         return None
     if is_shard(path):
-        findings.skip(path, "one part of a checkpoint split over several files; save it as one file")
+        findings.skip(path, "one part of a checkpoint split over several files, without the index that says which")
         return None
     try:
         state = inspect_file(path, state_dict_key)
+    except SeveralCheckpointsError:
+        raise
     except NotACheckpointError as error:
-        findings.skip(path, reason_of(error, path))
+        findings.skip(path, describe_companion(path) or reason_of(error, path))
+        return None
+    if state.refused and (companion := describe_companion(path)):
+        findings.skip(path, companion)
         return None
     named = read_file_name(path)
     use_name = layout is None or not layout.says_position

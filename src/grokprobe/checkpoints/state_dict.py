@@ -8,7 +8,10 @@ from typing import Any, Final
 
 import torch
 
+from grokprobe.checkpoints.contents import ParameterTensors
+from grokprobe.checkpoints.stored_tensors import AnyTensor, LazyTensor, is_real_tensor
 from grokprobe.errors import CorruptCheckpointError, NotACheckpointError, UnsafeCheckpointError
+from grokprobe.inert_pickle import Global, Inert
 
 #: Keys under which the state dict is looked for first, in this order.
 WRAPPERS: Final = ("model_state_dict", "state_dict", "model")
@@ -58,24 +61,29 @@ def find_state_dict(content: object, path: Path, key: str = "") -> StateDict:
     return found
 
 
-def split_tensors(entries: Mapping[str, Any], path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
+def split_tensors(entries: Mapping[str, Any], path: Path) -> tuple[Mapping[str, torch.Tensor], tuple[str, ...]]:
     """Returns the dense floating-point tensors of ``entries``, and the names of its other tensors.
+
+    Tensors that are not read yet are checked and read when they are taken out of the mapping.
 
     Raises:
         UnsafeCheckpointError: a tensor claims more elements than the file holds for it.
         CorruptCheckpointError: a tensor has no values.
     """
-    floating: dict[str, torch.Tensor] = {}
+    floating: dict[str, torch.Tensor | LazyTensor] = {}
     others: list[str] = []
     for name, value in entries.items():
-        if not isinstance(value, torch.Tensor) or _is_position(name, value):
+        if not isinstance(value, AnyTensor) or _is_position(name, value):
             continue
-        if value.is_floating_point() and value.layout == torch.strided:
+        if not is_real_tensor(value):
+            others.append(name)
+        elif isinstance(value, LazyTensor):
+            value.check(name)
+            floating[name] = value
+        elif isinstance(value, torch.Tensor):
             _check_storage(name, value, path)
             floating[name] = value.detach()
-        else:
-            others.append(name)
-    return floating, tuple(others)
+    return ParameterTensors(floating), tuple(others)
 
 
 def read_position(scopes: tuple[Mapping[Any, Any], ...], keys: tuple[str, ...]) -> int | None:
@@ -90,6 +98,9 @@ def read_position(scopes: tuple[Mapping[Any, Any], ...], keys: tuple[str, ...]) 
 
 def as_position(value: object) -> int | None:
     """Returns ``value`` as an epoch or step: an integer or a 0-d integer tensor in [0, 2⁶³), else None."""
+    if isinstance(value, LazyTensor) and value.shape == ():
+        value.check("position")
+        value = value.read({})
     if isinstance(value, torch.Tensor) and value.ndim == 0 and not value.is_floating_point() and not value.is_complex():
         value = value.item() if value.dtype != torch.bool else None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_POSITION:
@@ -99,15 +110,26 @@ def as_position(value: object) -> int | None:
 
 def describe(content: object) -> str:
     """Returns in a few words what a file holds that is no checkpoint."""
-    if isinstance(content, torch.Tensor):
+    if isinstance(content, torch.Tensor | LazyTensor):
         return f"one tensor without a name, of shape {tuple(content.shape)}"
+    if isinstance(content, Inert | Global):
+        return (
+            f"what {str(content.maker if isinstance(content, Inert) else content)[:100]!r} stands for, and nothing else"
+        )
     if not isinstance(content, Mapping):
         size = f" of {len(content)} items" if isinstance(content, list | tuple | set) else ""
         return f"a {type(content).__name__}{size}"
+    return _describe_mapping(content)
+
+
+def _describe_mapping(content: Mapping[Any, Any]) -> str:
     if not content:
         return "an empty mapping"
     if {"state", "param_groups"} <= set(content):
         return "the state of an optimizer"
+    for key, value in content.items():
+        if isinstance(value, Mapping) and {"state", "param_groups"} <= set(value):
+            return f"the state of an optimizer under {str(key)[:40]!r}, and no network"
     keys = ", ".join(repr(key)[:40] for key in list(content)[:6])
     return f"a mapping without named floating-point tensors (keys {keys}{', …' if len(content) > 6 else ''})"
 
@@ -164,15 +186,15 @@ def _holds_parameters(mapping: Mapping[Any, Any]) -> bool:
     for name, value in mapping.items():
         if not isinstance(name, str):
             return False
-        if isinstance(value, torch.Tensor):
-            has_parameter |= value.is_floating_point() and not _is_position(name, value)
+        if isinstance(value, AnyTensor):
+            has_parameter |= is_real_tensor(value) and not _is_position(name, value)
         elif not (name == "_metadata" or name.endswith("_extra_state") or name in _POSITION_KEYS):
             return False
     return has_parameter
 
 
-def _is_position(name: str, value: torch.Tensor) -> bool:
-    return name in _POSITION_KEYS and value.ndim == 0
+def _is_position(name: str, value: AnyTensor) -> bool:
+    return name in _POSITION_KEYS and isinstance(value, torch.Tensor | LazyTensor) and value.ndim == 0
 
 
 def _check_storage(name: str, tensor: torch.Tensor, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from grokprobe.atomic import PARTIAL_SUFFIX
+from grokprobe.checkpoints.formats import DISTRIBUTED_INDEX, DISTRIBUTED_SUFFIX
 from grokprobe.checkpoints.runs import SkippedFile
 from grokprobe.errors import UsageError
 
@@ -42,7 +43,8 @@ class Tree:
 def walk_tree(root: Path) -> Tree:
     """Lists the files under ``root`` without reading or matching names.
 
-    Hidden entries, half-written files and zarr stores are left out. Links are followed; a directory is visited once,
+    Hidden entries (but for the ``.metadata`` of a distributed checkpoint), half-written files and zarr stores are left
+    out. Links are followed; a directory is visited once,
     under its own name rather than a link's where both are in the tree, so loops of links end.
 
     Raises:
@@ -112,6 +114,9 @@ class _Walk:
             return
         if not ZARR_FILES.isdisjoint(entry.name for entry in entries):
             return
+        if any(entry.name.endswith(DISTRIBUTED_SUFFIX) for entry in entries):
+            index = directory / DISTRIBUTED_INDEX
+            files.extend([index] if index.is_file() else [])
         for entry in entries:
             if not entry.name.startswith(".") and not entry.name.endswith(PARTIAL_SUFFIX):
                 self._sort_in(entry, files, below, links)

@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from grokprobe.checkpoints import Discovery, Run, discover, read_checkpoint
+from grokprobe.checkpoints.audit import audit_run
+from grokprobe.checkpoints.torch_reading import read_blob
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
-from grokprobe.errors import UsageError
+from grokprobe.errors import SeveralCheckpointsError, UsageError
 from grokprobe.overview import ExperimentOverview, describe_results
 from grokprobe.placing import flatten
 
@@ -18,16 +20,21 @@ from grokprobe.placing import flatten
 @click.command("info")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--layout", metavar="PATTERN", help="Where coordinates are in the path, as for analyze.")
+@click.option("--no-audit", is_flag=True, help="Read headers only: do not look for what is wrong with the values.")
 @session_options
-def command(session: Session, /, path: Path, layout: str | None) -> int:
-    """Says what is at PATH: a directory tree of checkpoints, one file, or a results store."""
+def command(session: Session, /, path: Path, layout: str | None, *, no_audit: bool) -> int:
+    """Says what is at PATH: a directory tree of checkpoints, one file, or a results store.
+
+    A tree is also audited: values that are not finite, equal checkpoints under different epochs, gaps, shapes that
+    change along a run, epochs that seem to be off by one. Nothing in a file is executed.
+    """
     if not path.exists():
         raise UsageError(f"expected a directory, a checkpoint or a results store, found nothing at {path}")
     if (path / "zarr.json").exists():
         return _results(session, path)
     if path.is_file():
         return _file(session, path)
-    return _tree(session, discover(path, layout=layout, progress=session.progress()))
+    return _tree(session, discover(path, layout=layout, progress=session.progress()), is_audited=not no_audit)
 
 
 def _results(session: Session, path: Path) -> int:
@@ -63,11 +70,14 @@ def _print_groups(overview: ExperimentOverview) -> None:
 
 
 def _file(session: Session, path: Path) -> int:
-    content = read_checkpoint(path)
+    try:
+        content = read_checkpoint(path)
+    except SeveralCheckpointsError:
+        return _whole_run(session, path)
     shapes = {name: list(tensor.shape) for name, tensor in content.parameters.items()}
     if session.as_json:
         record = {"format": content.format, "wrapper": content.wrapper, "epoch": content.epoch, "step": content.step}
-        echo_json({**record, "parameters": shapes})
+        echo_json({**record, "parameters": shapes, "unread": content.unread})
         return 0
     where = f' under "{content.wrapper}"' if content.wrapper else ""
     click.echo(f"{path}: {content.format}, {len(shapes)} parameters{where}, epoch {_known(content.epoch)}")
@@ -77,13 +87,36 @@ def _file(session: Session, path: Path) -> int:
     )
     for name in content.other_tensors:
         click.echo(f"not measured, because it holds no real numbers of floating point: {name}")
+    if content.unread:
+        click.echo(f"named in the file, neither imported nor called: {', '.join(content.unread)}")
     return 0
 
 
-def _tree(session: Session, discovery: Discovery) -> int:
-    failed = (*discovery.refused, *discovery.unreadable)
+def _whole_run(session: Session, path: Path) -> int:
+    """Says what a file holds that holds a whole run, its own log included."""
+    discovery, blob = discover(path), read_blob(path)
+    if blob is None or not discovery.runs:
+        return _tree(session, discovery, is_audited=False)
+    (run,) = discovery.runs
     if session.as_json:
-        echo_json(asdict(discovery))
+        echo_json({**asdict(discovery), "logged": blob.logged})
+        return 0
+    click.echo(f"{path}: a whole run, seed {_known(run.seed)}, init_scale {_known(run.init_scale)}")
+    for key, value in flatten(run.parameters).items():
+        click.echo(f"  {key} = {value}")
+    print_table(
+        ("checkpoint", "epoch", "state"),
+        [(ref.member, str(ref.epoch), ref.problem or "readable") for ref in run.checkpoints],
+    )
+    session.say_all("note", list(discovery.warnings))
+    return 3 if any(ref.problem for ref in run.checkpoints) else 0
+
+
+def _tree(session: Session, discovery: Discovery, *, is_audited: bool) -> int:
+    failed = (*discovery.refused, *discovery.unreadable)
+    findings = _audit(session, discovery) if is_audited else []
+    if session.as_json:
+        echo_json({**asdict(discovery), "audit": findings})
     else:
         print_table(
             ("run", "seed", "init_scale", "epochs", "checkpoints", "parameters"),
@@ -96,11 +129,21 @@ def _tree(session: Session, discovery: Discovery) -> int:
         if checkpoint.problem
     ]
     session.say_all("note", list(discovery.warnings))
+    session.say_all("audit", findings)
     session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in discovery.skipped])
     session.say_all(FAILED, [*problems, *(f"{file.path}: {file.reason}" for file in failed)])
     if not discovery.runs:
         return 4 if failed else 2
     return 3 if failed or problems else 0
+
+
+def _audit(session: Session, discovery: Discovery) -> list[str]:
+    progress = session.progress()
+    progress.start("auditing checkpoints", sum(len(run.checkpoints) for run in discovery.runs))
+    try:
+        return [f"{run.path}: {line}" for run in discovery.runs for line in audit_run(run, progress=progress)]
+    finally:
+        progress.finish()
 
 
 def _run_row(run: Run) -> Sequence[str]:

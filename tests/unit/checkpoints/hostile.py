@@ -20,8 +20,11 @@ class Touch:
 
 
 def write_unsafe(path: Path, canary: Path, kind: str) -> None:
-    """Writes a file that would touch ``canary``: ``zip``, ``legacy`` or ``pickle-N`` for pickle protocol N."""
-    content = {"model": {"weight": torch.ones(2, 2)}, "epoch": Touch(canary)}
+    """Writes a file that would touch ``canary``: ``zip``, ``legacy`` or ``pickle-N`` for pickle protocol N.
+
+    It holds no parameters but those that calling something would give.
+    """
+    content = {"model": Touch(canary), "epoch": 1}
     if kind.startswith("pickle-"):
         path.write_bytes(pickle.dumps(Touch(canary), protocol=int(kind[-1])))
     elif kind == "zip-protocol-4":

@@ -78,8 +78,11 @@ def test_epoch_in_the_directory(tmp_path):
     (run,) = found.runs
     assert (epochs(run), run.epoch_units) == ([500, 1000], "steps")
     assert run.path == tmp_path / "run" / "checkpoint-{step}" / "model.pt"
-    assert len(found.skipped) == 2
-    assert len(found.refused) == 2
+    assert {file.reason.partition(",")[0] for file in found.skipped} == {
+        "the state of an optimizer",
+        "the arguments of a Hugging Face trainer",
+    }
+    assert (len(found.skipped), found.refused) == (4, ())
     assert not (tmp_path / "canary").exists()
 
 
@@ -329,7 +332,11 @@ def test_real_checkpoints(shared_data):
     assert faults(found) == []
 
 
-def test_real_pickles_are_refused(shared_data):
+def test_whole_runs_in_one_file(shared_data):
     found = discover(shared_data / "authors-format")
-    assert set(reasons(found.refused)) == {"onerun.pt", "save_blob.pt"}
-    assert [epochs(run) for run in found.runs] == [list(range(13))]
+    assert [*found.refused, *found.unreadable] == []
+    assert {run.path.name: epochs(run) for run in found.runs} == {
+        "plain": list(range(13)),
+        "onerun.pt": list(range(13)),
+        "save_blob.pt": [0, 1, *range(51, 402, 50)],
+    }

@@ -80,6 +80,15 @@ def test_safetensors(tmp_path):
     torch.testing.assert_close(dict(content.parameters), dict(state_dict()), rtol=0, atol=0, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [('["b", "a"]', ["b", "a"]), ('["b"]', ["a", "b"]), ("[1, 2]", ["a", "b"]), ("[" * 9000, ["a", "b"])],
+)
+def test_order_of_safetensors(tmp_path, order, names):
+    save_file({"a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "x", metadata={"parameter_order": order})
+    assert list(read_checkpoint(tmp_path / "x").parameters) == names
+
+
 def test_other_tensors_are_named(tmp_path):
     tensors = {"mask": torch.ones(2, dtype=torch.bool), "phase": torch.ones(2, dtype=torch.complex64)}
     sparse = {"sparse": torch.eye(3).to_sparse()}
@@ -126,7 +135,7 @@ NO_CHECKPOINTS = {
     "list": ([torch.ones(2)] * 3, "a list of 3 items"),
     "tensor": (torch.ones(7), r"one tensor without a name, of shape \(7,\)"),
     "optimizer": (OPTIMIZER, "the state of an optimizer"),
-    "wrapped optimizer": ({"optimizer": OPTIMIZER}, "a mapping without named floating-point tensors"),
+    "wrapped optimizer": ({"optimizer": OPTIMIZER}, "the state of an optimizer under 'optimizer', and no network"),
     "empty": ({}, "an empty mapping"),
     "numbers": ({"loss": 0.1}, r"keys 'loss'"),
     "indices": ({"train": torch.arange(3)}, "a mapping without named floating-point tensors"),

@@ -41,10 +41,14 @@ def test_environment_does_not_turn_it_off(tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
-def test_a_whole_module_is_refused_by_name(tmp_path):
-    torch.save(torch.nn.Linear(2, 2), tmp_path / "x.pt")
-    with pytest.raises(UnsafeCheckpointError, match=r"it needs torch\.nn\.modules\.linear\.Linear"):
-        read_checkpoint(tmp_path / "x.pt")
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "legacy"])
+def test_parameters_beside_code_are_read_and_the_code_is_not_executed(tmp_path, is_zip):
+    content = {"model": {"weight": torch.ones(2, 2)}, "epoch": Touch(tmp_path / "canary"), "step": 5}
+    torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=is_zip)
+    found = read_checkpoint(tmp_path / "x.pt")
+    assert torch.equal(found.parameters["weight"], torch.ones(2, 2))
+    assert (found.epoch, found.step, found.unread) == (None, 5, ("posix.system",))
+    assert not (tmp_path / "canary").exists()
 
 
 def test_an_expanded_view_is_refused(tmp_path):

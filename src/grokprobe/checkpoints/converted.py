@@ -1,0 +1,126 @@
+"""The run directory that ``grokprobe convert`` writes: somebody else's run in files that hold nothing but tensors.
+
+run.json                    what is known of the run (:class:`ConvertedManifest`)
+epoch-000123.safetensors    parameters after 123 epochs, or steps
+split.json                  indices of its training and test samples, where they are known
+samples.safetensors         the samples themselves, where the run held them
+original_log.json           what its program logged, where it did; never taken for a measurement
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from grokprobe.atomic import write_atomically
+from grokprobe.checkpoints.manifest import FILE_SPLITS
+from grokprobe.checkpoints.native import CHECKPOINT_PATTERN, MANIFEST_FILE, checkpoint_path
+from grokprobe.checkpoints.runs import Run, SkippedFile
+from grokprobe.checkpoints.sightings import FileState, Findings, inspect_file, reason_of
+from grokprobe.errors import NotACheckpointError
+from grokprobe.names import EPOCH, INIT_SCALE, SEED
+
+FORMAT: Final = "grokprobe-converted-run"
+SPLIT_FILE: Final = "split.json"
+SAMPLES_FILE: Final = "samples.safetensors"
+LOG_FILE: Final = "original_log.json"
+_OWN_FILES: Final = frozenset({MANIFEST_FILE, SPLIT_FILE, SAMPLES_FILE, LOG_FILE})
+_SOURCE: Final = "conversion"
+
+
+class ConvertedManifest(BaseModel):
+    """Contents of ``run.json`` of a converted run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    #: Marks the file as ours.
+    format: Literal["grokprobe-converted-run"] = FORMAT
+    #: Version of this schema; a reader refuses a newer one.
+    version: Literal[1] = 1
+    #: The run's path as it was found, relative to what was converted.
+    origin: str
+    #: None if nobody said it.
+    seed: int | None
+    #: None if nobody said it.
+    init_scale: float | None
+    #: The tables ``task``, ``model``, ``optimizer`` and ``run``, as far as they were said.
+    parameters: dict[str, dict[str, Any]]
+    #: As :attr:`~grokprobe.checkpoints.Run.split`, files relative to the directory; None if unknown.
+    split: str | None
+    #: ``"epochs"`` or ``"steps"``: what the numbers in the names of the files count.
+    epoch_units: Literal["epochs", "steps"]
+
+
+def is_converted_run(directory: Path) -> bool:
+    """Says whether ``directory`` holds the ``run.json`` of a converted run."""
+    try:
+        content = json.loads((directory / MANIFEST_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def write_converted_manifest(directory: Path, manifest: ConvertedManifest) -> None:
+    """Writes ``run.json`` atomically."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+    write_atomically(directory / MANIFEST_FILE, text.encode())
+
+
+def build_converted_run(directory: Path, files: tuple[Path, ...], findings: Findings) -> Run | None:
+    """Builds the run of ``directory`` from those of its checkpoints that are in ``files``.
+
+    It stays a stranger's run: what never changes in it is a buffer, and its history is evaluated at its checkpoints.
+
+    Returns:
+        The run; None, with the reason in ``findings``, if ``run.json`` is not valid or no checkpoint can be read.
+    """
+    path = directory / MANIFEST_FILE
+    try:
+        manifest = ConvertedManifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        reason = f"expected the manifest of a converted run, found {faults}; the run is not analysed"
+        findings.unreadable.append(SkippedFile(path=path, reason=reason))
+        return None
+    states = _inspect(directory, files, findings)
+    shapes = next((state.header.shapes for state in states.values() if state.header is not None), None)
+    if shapes is None:
+        for state in states.values():
+            findings.leave_out(state)
+        return None
+    said = {SEED: manifest.seed, INIT_SCALE: manifest.init_scale, "split": manifest.split}
+    return Run(
+        path=directory,
+        seed=manifest.seed,
+        init_scale=manifest.init_scale,
+        recipe=None,
+        parameters=manifest.parameters,
+        split=_anchor(manifest.split, directory),
+        checkpoints=tuple(state.reference(epoch, None) for epoch, state in states.items()),
+        shapes=dict(shapes),
+        epoch_units=manifest.epoch_units,
+        sources={name: _SOURCE for name, value in said.items() if value is not None} | {EPOCH: _SOURCE},
+        is_native=False,
+    )
+
+
+def _inspect(directory: Path, files: tuple[Path, ...], findings: Findings) -> Mapping[int, FileState]:
+    states: dict[int, FileState] = {}
+    for path in files:
+        name = CHECKPOINT_PATTERN.fullmatch(path.name)
+        if name is None or path != checkpoint_path(directory, int(name[1])):
+            if path.name not in _OWN_FILES:
+                findings.skip(path, "no part of the converted run it lies in")
+            continue
+        try:
+            states[int(name[1])] = inspect_file(path)
+        except NotACheckpointError as error:
+            findings.skip(path, reason_of(error, path))
+    return dict(sorted(states.items()))
+
+
+def _anchor(split: str | None, directory: Path) -> str | None:
+    kind, _, name = (split or "").partition(":")
+    return f"{kind}:{directory / name}" if kind in FILE_SPLITS else split
