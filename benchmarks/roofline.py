@@ -97,7 +97,8 @@ def time_step(case: Case) -> float:
     recipe = load_recipe(text, case.recipe, plugins.find_task)
     task = recipe.build_task(plugins.find_task)
     members = [RunCoordinates(seed=0, init_scale=float(number + 1)) for number in range(case.num_members)]
-    ensemble = StackedEnsemble(task, task.population(SilentProgress()), recipe.optimizer, members, torch.device("cpu"))
+    optimizers = [recipe.optimizer] * len(members)
+    ensemble = StackedEnsemble(task, task.population(SilentProgress()), optimizers, members, torch.device("cpu"))
     num_steps = min(ensemble.num_steps, 20)
     return shortest(lambda: ensemble.train_epoch(1, max_steps=num_steps), 1) / num_steps / case.num_members
 

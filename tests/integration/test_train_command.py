@@ -60,6 +60,20 @@ def test_a_changed_parameter_is_another_experiment(tmp_path: Path) -> None:
     }
 
 
+def test_learning_rates_of_a_sweep_are_experiments(tmp_path: Path) -> None:
+    base = ("train", "modular_addition/demo", *SMALL, "--epochs", "2", "--jobs", "1", "--out", tmp_path / "runs")
+    swept = (*base, "--set", "sweep.lr=0.01,0.5", "--members-per-batch", "8")
+    result = grokprobe(*swept, "--dry-run")
+    names = [f"modular_addition-batch_size=16-hidden=16-lr={lr}-p=7" for lr in (0.01, 0.5)]
+    assert all(f"{name}: 2 runs of 2 epochs" in result.stdout for name in names)
+    assert grokprobe(*swept).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == names
+    before = tree_bytes(tmp_path / "runs")
+    result = grokprobe(*base, "--set", "optimizer.lr=0.5", "--json")  # the same experiment, by another way
+    assert [run["outcome"] for run in json.loads(result.stdout)] == ["skipped"] * 2
+    assert tree_bytes(tmp_path / "runs") == before
+
+
 def test_history_and_summary_follow_the_run_as_it_grows(tmp_path: Path) -> None:
     base = ("train", "modular_addition/demo", *SMALL, "--jobs", "1", "--out", tmp_path / "runs")
     for epochs in (5, 20):

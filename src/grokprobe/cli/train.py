@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
+from grokprobe.cli.labels import split_labels
 from grokprobe.cli.table import print_table
 from grokprobe.errors import UsageError
 from grokprobe.training.batch import TrainReport
 from grokprobe.training.request import TrainPlan, TrainRequest, carry_out, plan_training
+from grokprobe.training.rolling import RollingAnalysis
 
 
 @click.command("train")
@@ -30,6 +32,14 @@ from grokprobe.training.request import TrainPlan, TrainRequest, carry_out, plan_
     metavar="N",
     help="Runs computed together, 1 for one at a time. Default: what is fastest, measured once.",
 )
+@click.option("--analyze", is_flag=True, help="Measure during training and delete checkpoints that were measured.")
+@click.option("--probes", metavar="A,B", help="With --analyze: probes, as in grokprobe analyze.")
+@click.option("--compressors", metavar="A,B", help="With --analyze: compressors, likewise.")
+@click.option("--geometry", metavar="A,B", help="With --analyze: metrics, likewise.")
+@click.option(
+    "--set-measure", multiple=True, metavar="TABLE.KEY=VALUE", help="With --analyze: set fourier.basis=fft, …"
+)
+@click.option("--results", metavar="PATH", help="With --analyze: results store. [default: results.zarr]")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained.")
 @session_options
 def command(session: Session, /, init_scales: str | None, *, dry_run: bool, **options: Any) -> int:
@@ -37,9 +47,12 @@ def command(session: Session, /, init_scales: str | None, *, dry_run: bool, **op
 
     Each run goes to its own directory OUT/EXPERIMENT/seed-…_init_scale-…, with its initial parameters, checkpoints at
     the recipe's schedule, and its history. The same command given again goes on where it was stopped, to the same
-    bytes.
+    bytes. With --analyze checkpoints are measured on the way, to the same numbers as grokprobe analyze, and deleted.
     """
-    request = TrainRequest(init_scales=_parse_scales(init_scales), plugins=session.plugins, **options)
+    analysis = _read_analysis(options)
+    request = TrainRequest(
+        init_scales=_parse_scales(init_scales), plugins=session.plugins, analysis=analysis, **options
+    )
     plan = plan_training(request)
     if dry_run:
         _print_plan(plan, Path(request.out))
@@ -49,10 +62,31 @@ def command(session: Session, /, init_scales: str | None, *, dry_run: bool, **op
         echo_json([asdict(run) for run in report.runs])
     else:
         _print(report)
+    failures = [f"{failure.where}: {failure.reason}" for one in report.analyses for failure in one.failures]
+    session.say_all("note", list(dict.fromkeys(notice for one in report.analyses for notice in one.notices)))
     session.say_all(
-        FAILED, [f"{run.directory}: its loss is not finite after epoch {run.diverged_at}" for run in report.diverged]
+        FAILED,
+        [f"{run.directory}: its loss is not finite after epoch {run.diverged_at}" for run in report.diverged]
+        + list(dict.fromkeys(failures)),
     )
-    return 3 if report.diverged else 0
+    return 3 if report.diverged or failures else 0
+
+
+def _read_analysis(options: dict[str, Any]) -> RollingAnalysis | None:
+    """Takes the options of ``--analyze`` out of all options."""
+    is_wanted = options.pop("analyze")
+    own = {name: options.pop(name) for name in ("probes", "compressors", "geometry", "set_measure", "results")}
+    if not is_wanted:
+        if given := [name for name, value in own.items() if value]:
+            raise UsageError(f"--{given[0].replace('_', '-')}: expected only with --analyze")
+        return None
+    return RollingAnalysis(
+        probes=split_labels(own["probes"]),
+        compressors=split_labels(own["compressors"]),
+        geometry=split_labels(own["geometry"]),
+        settings=own["set_measure"],
+        results=own["results"] or "results.zarr",
+    )
 
 
 def _parse_scales(text: str | None) -> list[float] | None:
@@ -65,12 +99,13 @@ def _parse_scales(text: str | None) -> list[float] | None:
 
 
 def _print_plan(plan: TrainPlan, out: Path) -> None:
-    schedule = plan.recipe.schedule
-    num_checkpoints = len(schedule.checkpoint_epochs())
-    click.echo(f"{plan.experiment}: {len(plan.recipe.members())} runs of {schedule.epochs} epochs to {out}")
-    click.echo(f"  {num_checkpoints} checkpoints a run; seed, init_scale: {list(plan.recipe.members())}")
-    for table, values in plan.recipe.parameters().items():
-        click.echo(f"  {table}: " + ", ".join(f"{key} = {value}" for key, value in values.items()))
+    for experiment in plan.experiments:
+        recipe, members = experiment.recipe, list(experiment.recipe.members())
+        num_checkpoints = len(recipe.schedule.checkpoint_epochs())
+        click.echo(f"{experiment.name}: {len(members)} runs of {recipe.schedule.epochs} epochs to {out}")
+        click.echo(f"  {num_checkpoints} checkpoints a run; seed, init_scale: {members}")
+        for table, values in recipe.parameters().items():
+            click.echo(f"  {table}: " + ", ".join(f"{key} = {value}" for key, value in values.items()))
 
 
 def _print(report: TrainReport) -> None:

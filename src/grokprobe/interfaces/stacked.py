@@ -59,3 +59,20 @@ class StackedForm(Protocol):
             inputs: encoded, shape (num_seeds, batch, …).
         """
         ...
+
+    def evaluate(
+        self, parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns what an evaluation on these samples adds up.
+
+        Args:
+            parameters: packed, first axis num_members.
+            inputs: encoded, shape (num_seeds, batch, …).
+            targets: shape (num_seeds, batch, …).
+
+        Returns:
+            For each member, on the device of the parameters, the sum of the loss over the samples, in float64, which
+            differs by a rounding of the outputs from what float64 makes of these; and the number of samples that are
+            classified correctly, an integer.
+        """
+        ...

@@ -15,6 +15,8 @@ NUM_SCALES = 2
 NUM_SAMPLES = 6
 #: Difference allowed, relative to the largest entry, in float64.
 TOLERANCE = 1e-9
+#: Difference allowed of a sum of losses, relative.
+EVALUATION_TOLERANCE = 1e-6
 
 
 def check_stacked_form(task: Task, population: Samples) -> None:
@@ -37,18 +39,24 @@ def check_stacked_form(task: Task, population: Samples) -> None:
     gradients = {name: torch.full_like(tensor, torch.nan) for name, tensor in stacked.items()}
     losses = form.compute_gradients(stacked, encoded, targets, gradients)
     outputs = form.compute_outputs(stacked, encoded)
+    sums, num_correct = form.evaluate(stacked, encoded, targets)
+    require(not num_correct.is_floating_point() and sums.dtype == torch.float64, "evaluate gives float64 and integers")
     for member, model in enumerate(models):
         seed = member // NUM_SCALES
         expected = model(inputs[seed])
         loss = task.loss(expected, targets[seed])
         loss.backward()
+        difference = (sums[member] / NUM_SAMPLES - loss.detach()).abs()
+        require(bool(difference <= EVALUATION_TOLERANCE * loss.detach()), "the stacked form evaluates the task's loss")
+        right = task.num_correct(outputs[member], targets[seed])
+        require(int(num_correct[member]) == right, "the stacked form counts what the task counts as correct")
         found = form.unpack({name: tensor[member] for name, tensor in gradients.items()})
         require(_is_close(outputs[member], expected), "the stacked form gives the network's outputs")
         require(_is_close(losses[member], loss), "the stacked form gives the task's loss")
         for name, parameter in model.named_parameters():
             largest = max(float(one.grad.abs().max()) for one in model.parameters() if one.grad is not None)
-            difference = (found[name] - parameter.grad).abs().max() if parameter.grad is not None else torch.nan
-            require(float(difference) <= TOLERANCE * largest, "the stacked form gives the gradients of the loss", name)
+            slope = (found[name] - parameter.grad).abs().max() if parameter.grad is not None else torch.nan
+            require(float(slope) <= TOLERANCE * largest, "the stacked form gives the gradients of the loss", name)
 
 
 def _initialised(task: Task, number: int) -> torch.nn.Module:

@@ -32,3 +32,14 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(was_flushed)
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Has a GPU multiply float32 numbers as such; by default it rounds those of a convolution to 10 bits (TF32)."""
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution

@@ -15,13 +15,14 @@ from grokprobe.training.tables import OptimizerTable
 class Ensemble(Protocol):
     """The networks, optimizers and samples of several members. Members are counted from 0."""
 
-    def train_epoch(self, epoch: int, max_steps: int | None = None) -> Sequence[float]:
+    def train_epoch(self, epoch: int, max_steps: int | None = None) -> torch.Tensor:
         """Takes the steps from epoch ``epoch - 1`` to ``epoch``, at most ``max_steps`` of them.
 
         Everything random in it comes from the seed and the epoch's number, never from what happened before.
 
         Returns:
-            For each member the sum over the steps of the loss before the step: finite unless one of them was not.
+            For each member the sum over the steps of the loss before the step: finite unless one of them was not. It
+            stays on the device, which need not be waited for.
         """
         ...
 
@@ -59,15 +60,18 @@ class PlainEnsemble:
         self,
         task: Task,
         population: Samples,
-        optimizer: OptimizerTable,
+        optimizers: Sequence[OptimizerTable],
         members: Sequence[RunCoordinates],
         device: torch.device,
     ) -> None:
-        self._learners = [Learner(task, population, optimizer, member, device) for member in members]
+        self._learners = [
+            Learner(task, population, optimizer, member, device)
+            for optimizer, member in zip(optimizers, members, strict=True)
+        ]
 
-    def train_epoch(self, epoch: int, max_steps: int | None = None) -> Sequence[float]:
+    def train_epoch(self, epoch: int, max_steps: int | None = None) -> torch.Tensor:
         """Trains every member."""
-        return [learner.train_epoch(epoch, max_steps) for learner in self._learners]
+        return torch.stack([learner.train_epoch(epoch, max_steps) for learner in self._learners])
 
     def evaluate(self, epoch: int) -> Sequence[dict[str, float]]:
         """Evaluates every member."""
@@ -100,4 +104,6 @@ def build_ensemble(batch: Batch, task: Task, population: Samples) -> Ensemble:
     """Returns the members of ``batch`` before their first epoch, on the device of its runs."""
     kind = PlainEnsemble if batch.form == "plain" else StackedEnsemble
     request = batch.requests[0]
-    return kind(task, population, request.recipe.optimizer, batch.members, torch.device(request.device))
+    optimizers = [member.optimizer(request.recipe.optimizer) for member in batch.members]
+    runs = [member.run for member in batch.members]
+    return kind(task, population, optimizers, runs, torch.device(request.device))

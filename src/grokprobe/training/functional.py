@@ -56,6 +56,17 @@ class FunctionalForm:
         finally:
             self._model.train()
 
+    def evaluate(
+        self, parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns sums of the loss and numbers of correct samples, with the task's own functions, member by member."""
+        outputs = self.compute_outputs(parameters, inputs)
+        num_scales, num_samples = len(outputs) // len(inputs), inputs.shape[1]
+        pairs = [(own, targets[member // num_scales]) for member, own in enumerate(outputs)]
+        losses = torch.stack([self._task.loss(own.double(), wanted) * num_samples for own, wanted in pairs])
+        num_correct = [self._task.num_correct(own, wanted) for own, wanted in pairs]
+        return losses, torch.tensor(num_correct, device=outputs.device)
+
 
 def _over_members(function):
     return torch.func.vmap(torch.func.vmap(function, in_dims=(0, None, None)))

@@ -41,13 +41,13 @@ class Learner:
         self._optimizer = build_optimizer(self._model.parameters(), optimizer)
         self._fixed_batches = tuple(self._cut(self._train))
 
-    def train_epoch(self, epoch: int, max_steps: int | None = None) -> float:
+    def train_epoch(self, epoch: int, max_steps: int | None = None) -> torch.Tensor:
         """Takes the steps from epoch ``epoch - 1`` to ``epoch``, at most ``max_steps`` of them.
 
         Everything random in it comes from the seed and the epoch's number, never from what happened before.
 
         Returns:
-            The sum over the steps of the loss before the step: finite unless one of them was not.
+            The sum over the steps of the loss before the step, a scalar: finite unless one of them was not.
         """
         self._model.train()
         _seed_layers(build_generator(self._seed, ORDER_STREAM, epoch, LAYER_NOISE).initial_seed(), self._device)
@@ -59,7 +59,7 @@ class Learner:
                 loss.backward()
                 self._optimizer.step()
                 total += loss.detach()
-            return float(total)
+        return total
 
     def evaluate(self, epoch: int) -> dict[str, float]:
         """Returns the row of the history: loss and accuracy over the whole splits at the present parameters."""

@@ -1,6 +1,7 @@
 """One optimizer for the stacked tensors of many members."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
@@ -20,23 +21,69 @@ class StackedOptimizer:
     """Changes stacked tensors element by element, as :func:`~grokprobe.training.learner.build_optimizer` would each.
 
     It calls torch's fused kernels as functions: the bookkeeping of ``torch.optim.Optimizer.step`` takes as long as
-    the kernel itself at 174 193 parameters.
+    the kernel itself at 174 193 parameters. A kernel takes one learning rate and one weight decay, so members that
+    differ in them are changed by as many calls as there are pairs of these.
     """
 
-    def __init__(self, table: OptimizerTable, parameters: Mapping[str, torch.Tensor]) -> None:
-        self._table = table
-        self._parameters = list(parameters.values())
+    def __init__(self, tables: Sequence[OptimizerTable], parameters: Mapping[str, torch.Tensor]) -> None:
+        """Begins with no steps taken.
+
+        Args:
+            tables: one for each member; they differ in learning rate and weight decay only.
+            parameters: name → stacked tensor, changed in place.
+        """
         self._names = list(parameters)
-        device = self._parameters[0].device
-        self._steps = [torch.zeros((), device=device) for _ in self._parameters]
+        self._name = tables[0].name
         self._moments = {
-            key: [torch.zeros_like(tensor) for tensor in self._parameters] for key in MOMENTS if table.name != "sgd"
+            key: {name: torch.zeros_like(tensor) for name, tensor in parameters.items()}
+            for key in MOMENTS
+            if self._name != "sgd"
         }
+        self._parts = [
+            _Part(table, members, parameters, self._moments, self._names) for table, members in _group(tables).items()
+        ]
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, torch.Tensor]) -> None:
         """Takes one step of every member."""
-        table, slopes = self._table, [gradients[name] for name in self._names]
+        for part in self._parts:
+            part.step(gradients)
+
+    def moments(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Returns Adam's moments themselves: key → name → stacked tensor."""
+        return self._moments
+
+    @property
+    def num_steps(self) -> torch.Tensor | None:
+        """Number of steps taken, a scalar as torch keeps it; None where the optimizer has no state."""
+        return self._parts[0].steps[0] if self._moments else None
+
+    def set_num_steps(self, num_steps: torch.Tensor) -> None:
+        """Takes over the number of steps."""
+        for part in self._parts:
+            for step in part.steps:
+                step.copy_(num_steps)
+
+
+class _Part:
+    """The members of one learning rate and weight decay: views of their tensors."""
+
+    def __init__(
+        self,
+        table: OptimizerTable,
+        members: Sequence[slice],
+        parameters: Mapping[str, torch.Tensor],
+        moments: Mapping[str, Mapping[str, torch.Tensor]],
+        names: Sequence[str],
+    ) -> None:
+        self._table = table
+        self._places = [(name, ours) for ours in members for name in names]
+        self._parameters = self._select(parameters)
+        self._moments = {key: self._select(tensors) for key, tensors in moments.items()}
+        self.steps = [torch.zeros((), device=tensor.device) for tensor in self._parameters]
+
+    def step(self, gradients: Mapping[str, torch.Tensor]) -> None:
+        table, slopes = self._table, self._select(gradients)
         if table.name == "sgd":
             sgd(
                 self._parameters,
@@ -57,7 +104,7 @@ class StackedOptimizer:
             self._moments["exp_avg"],
             self._moments["exp_avg_sq"],
             [],
-            self._steps,
+            self.steps,
             fused=True,
             amsgrad=False,
             beta1=0.9,
@@ -68,16 +115,16 @@ class StackedOptimizer:
             maximize=False,
         )
 
-    def moments(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Returns Adam's moments themselves: key → name → stacked tensor."""
-        return {key: dict(zip(self._names, tensors, strict=True)) for key, tensors in self._moments.items()}
+    def _select(self, stacked: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        return [stacked[name][ours] for name, ours in self._places]
 
-    @property
-    def num_steps(self) -> torch.Tensor | None:
-        """Number of steps taken, a scalar as torch keeps it; None where the optimizer has no state."""
-        return self._steps[0] if self._moments else None
 
-    def set_num_steps(self, num_steps: torch.Tensor) -> None:
-        """Takes over the number of steps."""
-        for step in self._steps:
-            step.copy_(num_steps)
+def _group(tables: Sequence[OptimizerTable]) -> dict[OptimizerTable, list[slice]]:
+    """Returns for each different table the stretches of members that have it."""
+    found: dict[OptimizerTable, list[slice]] = {}
+    start = 0
+    for table, run in itertools.groupby(tables):
+        stop = start + len(list(run))
+        found.setdefault(table, []).append(slice(start, stop))
+        start = stop
+    return found

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from grokprobe.checkpoints.native import MANIFEST_FILE, read_manifest
 from grokprobe.errors import CorruptCheckpointError, UsageError
-from grokprobe.interfaces import RunCoordinates, Samples, Split, Task
+from grokprobe.interfaces import Samples, Split, Task
 from grokprobe.numerics.streams import DATA_STREAM, build_generator
 from grokprobe.training.arithmetic import single_thread
-from grokprobe.training.batch import Batch, BatchPlan, Form, RunRequest
+from grokprobe.training.batch import Batch, BatchMember, BatchPlan, Form, RunRequest
 from grokprobe.training.ensemble import build_ensemble
 
 #: Seconds of training that are measured for each way to compute.
@@ -37,7 +37,7 @@ def plan_batches(
     form, more is the stacked one.
 
     Args:
-        requests: runs of one recipe.
+        requests: runs of one recipe or of its variants.
         task: their task, with its options bound.
         population: the task's population.
         num_cores: how many batches can be computed at once on this device, at most.
@@ -66,14 +66,17 @@ def plan_batches(
 def divide(requests: Sequence[RunRequest], width: int) -> list[tuple[RunRequest, ...]]:
     """Divides runs into parts of at most ``width`` members: some scales of one seed, or all scales of several seeds.
 
-    Parts of a seed are as equal as they can be. Only seeds with the same scales share a part.
+    Learning rates and weight decays of a sweep multiply the scales. Parts of a seed are as equal as they can be. Only
+    seeds with the same scales share a part.
     """
     by_seed: dict[int, list[RunRequest]] = {}
     for request in requests:
         by_seed.setdefault(request.seed, []).append(request)
-    by_scales: dict[tuple[float, ...], list[list[RunRequest]]] = {}
+    by_scales: dict[tuple[tuple[float, ...], ...], list[list[RunRequest]]] = {}
     for runs in by_seed.values():
-        by_scales.setdefault(tuple(run.init_scale for run in runs), []).append(runs)
+        members = [run.member for run in runs]
+        scales = tuple((member.init_scale, member.lr, member.weight_decay) for member in members)
+        by_scales.setdefault(scales, []).append(runs)
     parts: list[tuple[RunRequest, ...]] = []
     for scales, seeds in by_scales.items():
         if len(scales) <= width:
@@ -140,7 +143,7 @@ def _group_begun(requests: Iterable[RunRequest]) -> tuple[list[Batch], list[RunR
 
     A run without a manifest that the plan of another one names belongs to that one's batch: it was planned with it.
     """
-    begun: dict[tuple[Form, tuple[RunCoordinates, ...]], list[RunRequest]] = {}
+    begun: dict[tuple[Form, tuple[BatchMember, ...]], list[RunRequest]] = {}
     fresh: list[RunRequest] = []
     for request in requests:
         if (request.directory / MANIFEST_FILE).exists():
@@ -154,7 +157,7 @@ def _group_begun(requests: Iterable[RunRequest]) -> tuple[list[Batch], list[RunR
     return batches, fresh
 
 
-def _read_plan(request: RunRequest) -> tuple[Form, tuple[RunCoordinates, ...]]:
+def _read_plan(request: RunRequest) -> tuple[Form, tuple[BatchMember, ...]]:
     plan = read_manifest(request.directory).plan
     if not plan:  # written before there were plans
         return PLAIN, (request.member,)
@@ -164,7 +167,7 @@ def _read_plan(request: RunRequest) -> tuple[Form, tuple[RunCoordinates, ...]]:
     except ValidationError as error:
         faults = "; ".join(f"plan.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise CorruptCheckpointError(f"{path}: expected the plan of a batch, found {faults}") from error
-    members = tuple(RunCoordinates(seed=seed, init_scale=scale) for seed, scale in found.members)
+    members = found.batch_members(request.recipe.optimizer)
     if request.member not in members:
         raise CorruptCheckpointError(f"{path}: expected the run itself among plan.members, found it is not there")
     return found.form, members

@@ -8,7 +8,7 @@ import copy
 import json
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from grokprobe.errors import RecipeError, UsageError
@@ -45,8 +45,18 @@ class Recipe:
         }
 
     def members(self) -> tuple[tuple[int, float], ...]:
-        """Returns the (seed, init_scale) of every run, all scales of the first seed first."""
+        """Returns the (seed, init_scale) of every run of an experiment, all scales of the first seed first."""
         return tuple((seed, scale) for seed in self.sweep.seeds for scale in self.sweep.init_scales)
+
+    def variants(self) -> tuple["Recipe", ...]:
+        """Returns a recipe for each learning rate and weight decay of the sweep: one for each experiment."""
+        sweep = self.sweep.model_copy(update={"lr": (), "weight_decay": ()})
+        optimizers = (
+            self.optimizer.model_copy(update={"lr": lr, "weight_decay": weight_decay})
+            for lr in self.sweep.lr or (self.optimizer.lr,)
+            for weight_decay in self.sweep.weight_decay or (self.optimizer.weight_decay,)
+        )
+        return tuple(replace(self, optimizer=optimizer, sweep=sweep) for optimizer in optimizers)
 
     def build_task(self, find_task: FindTask) -> Task:
         """Returns the task with its options bound."""

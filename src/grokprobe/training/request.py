@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from grokprobe.settings import parse_assignment
 from grokprobe.training.batch import TrainReport
 from grokprobe.training.plan import plan_batches
 from grokprobe.training.recipe import Recipe, load_recipe
+from grokprobe.training.rolling import RollingAnalysis, RollingPlan, plan_rolling, train_and_analyze
 from grokprobe.training.sweep import plan_runs, register, train_sweep
 from grokprobe.training.workers import train_in_processes
 
@@ -45,6 +46,8 @@ class TrainRequest:
     jobs: int | None = None
     #: Largest number of runs computed together, 1 for one at a time; None to choose by measuring.
     members_per_batch: int | None = None
+    #: What to measure during training, so that its checkpoints need not be kept; None to keep them.
+    analysis: RollingAnalysis | None = None
     #: Which plugins to load.
     plugins: PluginSelection = field(default_factory=PluginSelection.from_environment)
 
@@ -66,17 +69,27 @@ class TrainRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedExperiment:
+    """The runs of one learning rate and weight decay."""
+
+    #: The recipe, overrides included; its sweep has seeds and scales only.
+    recipe: Recipe
+    #: Name of the recipe as it was given, as long as task, model and optimizer are its own; else None.
+    recipe_name: str | None
+    #: Name of the experiment, and of its directory.
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainPlan:
     """A validated recipe and where its runs go."""
 
-    #: The recipe, overrides included.
-    recipe: Recipe
-    #: Its name, as long as task, model and optimizer are the recipe's own; else None.
-    recipe_name: str | None
-    #: Name of the experiment, and of its directory.
-    experiment: str
+    #: One for each learning rate and weight decay of the sweep.
+    experiments: tuple[PlannedExperiment, ...]
     #: What was loaded.
     plugins: Plugins
+    #: What is measured during training, if anything.
+    rolling: RollingPlan | None = None
 
 
 def train(recipe: str | Path, *, progress: Progress | None = None, **options: Any) -> TrainReport:
@@ -107,45 +120,62 @@ def plan_training(request: TrainRequest) -> TrainPlan:
     """
     plugins = load_plugins(request.plugins)
     text, name = _read(str(request.recipe), plugins)
-    overrides = request.overrides()
-    recipe = load_recipe(text, str(request.recipe), plugins.find_task, overrides)
-    is_own = not _changes_experiment(overrides) or (
-        load_recipe(text, str(request.recipe), plugins.find_task).parameters() == recipe.parameters()
-    )
-    recipe_name = name if is_own else None
+    recipe = load_recipe(text, str(request.recipe), plugins.find_task, request.overrides())
     task_class = plugins.find_task(recipe.task_name)
-    return TrainPlan(
-        recipe=recipe,
-        recipe_name=recipe_name,
-        experiment=experiment_name(recipe_name, task_class, recipe.parameters()),
-        plugins=plugins,
-    )
+    own = _read_own_parameters(text, str(request.recipe), plugins)
+    experiments = []
+    for variant in recipe.variants():
+        recipe_name = name if variant.parameters() == own else None
+        experiment = experiment_name(recipe_name, task_class, variant.parameters())
+        experiments.append(PlannedExperiment(recipe=variant, recipe_name=recipe_name, name=experiment))
+    rolling = None
+    if request.analysis is not None:
+        rolling = plan_rolling(request.analysis, plugins, request.plugins, request.device)
+    return TrainPlan(experiments=tuple(experiments), plugins=plugins, rolling=rolling)
 
 
 def carry_out(request: TrainRequest, plan: TrainPlan, progress: Progress) -> TrainReport:
-    """Trains what was planned."""
+    """Trains what was planned, and measures it on the way where that is asked for."""
     device = find_device(request.device)
-    requests = plan_runs(
-        plan.recipe, Path(request.out), experiment_name=plan.experiment, recipe_name=plan.recipe_name, device=device
-    )
-    task = plan.recipe.build_task(plan.plugins.find_task)
+    requests = [
+        run
+        for one in plan.experiments
+        for run in plan_runs(
+            one.recipe, Path(request.out), experiment_name=one.name, recipe_name=one.recipe_name, device=device
+        )
+    ]
+    task = plan.experiments[0].recipe.build_task(plan.plugins.find_task)
     population = task.population(progress)
     num_cores = _count_cores() if device == "cpu" else 1
     batches = plan_batches(requests, task, population, num_cores=num_cores, members_per_batch=request.members_per_batch)
     num_processes = min(request.jobs or num_cores, len(batches))
+
+    def train_until(epoch: int | None) -> TrainReport:
+        paused = [
+            replace(batch, requests=tuple(replace(run, pause_at=epoch) for run in batch.requests)) for batch in batches
+        ]
+        if num_processes == 1:
+            return train_sweep(paused, task, population, progress)
+        return train_in_processes(paused, population, request.plugins, progress, num_processes)
+
     with reporting_write_errors(Path(request.out)):
         register(batches)
-        if num_processes == 1:
-            return train_sweep(batches, task, population, progress)
-        return train_in_processes(batches, population, request.plugins, progress, num_processes)
+        if plan.rolling is None:
+            return train_until(None)
+        report, analyses = train_and_analyze(train_until, requests, plan.rolling, progress)
+        return replace(report, analyses=analyses)
 
 
 def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
 
 
-def _changes_experiment(overrides: Mapping[str, Any]) -> bool:
-    return any(key.partition(".")[0] in ("task", "model", "optimizer") for key in overrides)
+def _read_own_parameters(text: str, source: str, plugins: Plugins) -> dict[str, dict[str, Any]] | None:
+    """Returns what identifies the experiment of a recipe as it stands; None where it is no recipe without overrides."""
+    try:
+        return load_recipe(text, source, plugins.find_task).parameters()
+    except RecipeError:
+        return None
 
 
 def _read(recipe: str, plugins: Plugins) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """The directory of a run in training: what is in it, whether it may be continued, and from which epoch.
 
 An epoch that is kept is written in the order history, checkpoint, resume state. The resume state is replaced
-atomically and last, so whatever lies beyond its epoch is unfinished and is made again.
+atomically and last, so whatever lies beyond its epoch is unfinished and is made again. There is one from epoch 0 on,
+and it goes by time: checkpoints and rows may be ahead of it.
 """
 
 import contextlib
@@ -67,7 +68,7 @@ class Accuracies:
 
 def read_accuracies(directory: Path) -> Accuracies:
     """Returns the accuracies of a run that stands at its last row of the history."""
-    rows, last_kept = read_history(directory), max(_kept_epochs(directory), default=-1)
+    rows, last_kept = read_history(directory), max(find_checkpoints(directory), default=-1)
     before = [row[names.TEST_ACCURACY] for row in rows if row[names.EPOCH] <= last_kept]
     return Accuracies(
         at_checkpoint=before[-1] if before else math.nan,
@@ -97,15 +98,16 @@ def open_run(directory: Path, manifest: RunManifest, schedule: ScheduleTable) ->
     present = read_manifest(directory)
     _refuse_other_run(directory, present, manifest)
     if present.diverged_at is not None:
+        (directory / RESUME_FILE).unlink(missing_ok=True)  # left by a kill
         return Standing(epoch=None, is_complete=False, diverged_at=present.diverged_at)
     epoch = _read_resume_epoch(directory)
-    _refuse_gaps(directory, schedule, -1 if epoch is None else epoch)
+    _refuse_gaps(directory, schedule, (present.measured_until, -1 if epoch is None else epoch))
     if epoch is not None and epoch >= schedule.epochs:
         return Standing(epoch=epoch, is_complete=True, diverged_at=None)
     _discard_beyond(directory, -1 if epoch is None else epoch)
     if present.plan and present.plan != manifest.plan:
         raise StoreError(f"{directory} was begun by another training in the meantime; give the command again")
-    continued = manifest.model_copy(update={"plan": present.plan})
+    continued = manifest.model_copy(update={"plan": present.plan, "measured_until": present.measured_until})
     if continued != present:
         write_manifest(directory, continued)
     return Standing(epoch=epoch, is_complete=False, diverged_at=None)
@@ -170,9 +172,22 @@ def read_resume(directory: Path) -> dict[str, torch.Tensor]:
         raise _unreadable_resume(path) from error
 
 
+def find_checkpoints(directory: Path) -> list[int]:
+    """Returns the epochs of the checkpoints that are there, ascending."""
+    found = (CHECKPOINT_PATTERN.fullmatch(path.name) for path in directory.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def delete_checkpoints(directory: Path, epochs: Iterable[int]) -> None:
+    """Deletes the checkpoints after these epochs."""
+    for epoch in epochs:
+        checkpoint_path(directory, epoch).unlink()
+
+
 def mark_diverged(directory: Path, epoch: int) -> None:
-    """Writes into the manifest that the loss stopped being finite at ``epoch``."""
+    """Writes into the manifest that the loss stopped being finite at ``epoch``; nothing is left to resume from."""
     write_manifest(directory, read_manifest(directory).model_copy(update={"diverged_at": epoch}))
+    (directory / RESUME_FILE).unlink(missing_ok=True)
 
 
 def _read_resume_epoch(directory: Path) -> int | None:
@@ -195,13 +210,8 @@ def _unreadable_resume(path: Path) -> CorruptCheckpointError:
     )
 
 
-def _kept_epochs(directory: Path) -> list[int]:
-    found = (CHECKPOINT_PATTERN.fullmatch(path.name) for path in directory.iterdir())
-    return sorted(int(match[1]) for match in found if match)
-
-
 def _refuse_checkpoints(directory: Path, lack: str, first: int = 0) -> None:
-    foreign = [epoch for epoch in _kept_epochs(directory) if epoch >= first]
+    foreign = [epoch for epoch in find_checkpoints(directory) if epoch >= first]
     if foreign:
         raise UsageError(
             f"{directory}: expected an empty directory or a run to resume, found {len(foreign)} checkpoints and {lack};"
@@ -230,13 +240,15 @@ def _identity(manifest: RunManifest) -> dict[str, Any]:
     return values
 
 
-def _refuse_gaps(directory: Path, schedule: ScheduleTable, epoch: int) -> None:
+def _refuse_gaps(directory: Path, schedule: ScheduleTable, epochs: tuple[int, int]) -> None:
+    """Raises if anything that is asked for is missing; checkpoints only where they cannot have been deleted."""
+    measured_until, epoch = epochs
     rows = {row[names.EPOCH] for row in read_history(directory)}
-    for what, wanted, present in (
-        ("checkpoints", schedule.checkpoint_epochs(), set(_kept_epochs(directory))),
-        ("history", schedule.history_epochs(), rows),
+    for what, wanted, present, first in (
+        ("checkpoints", schedule.checkpoint_epochs(), set(find_checkpoints(directory)), measured_until + 1),
+        ("history", schedule.history_epochs(), rows, 0),
     ):
-        gaps = [past for past in wanted if past <= epoch and past not in present]
+        gaps = [past for past in wanted if first <= past <= epoch and past not in present]
         if gaps:
             listed = ", ".join(map(str, gaps[:5])) + (", …" if len(gaps) > 5 else "")
             raise UsageError(
@@ -246,9 +258,7 @@ def _refuse_gaps(directory: Path, schedule: ScheduleTable, epoch: int) -> None:
 
 
 def _discard_beyond(directory: Path, epoch: int) -> None:
-    for kept in _kept_epochs(directory):
-        if kept > epoch:
-            checkpoint_path(directory, kept).unlink()
+    delete_checkpoints(directory, [kept for kept in find_checkpoints(directory) if kept > epoch])
     history = directory / HISTORY_FILE
     if history.exists():
         rows = [row for row in read_history(directory) if row[names.EPOCH] <= epoch]

@@ -1,17 +1,18 @@
 """Many members in one computation."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from grokprobe.evaluation import EVALUATION_BATCH, Evaluation, RunningEvaluation
-from grokprobe.interfaces import RunCoordinates, Samples, StackedForm, Task
+from grokprobe.evaluation import EVALUATION_BATCH
+from grokprobe.interfaces import Evaluation, RunCoordinates, Samples, StackedForm, Task
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
 from grokprobe.training.arithmetic import flushed_denormals
 from grokprobe.training.functional import FunctionalForm
 from grokprobe.training.learner import MODEL_PREFIX, OPTIMIZER_PREFIX, build_row, build_scaled_model
 from grokprobe.training.optimizer import STEP, StackedOptimizer
+from grokprobe.training.recorded import Recorded
 from grokprobe.training.tables import OptimizerTable
 
 
@@ -21,18 +22,28 @@ class StackedEnsemble:
     Adam and gradient descent work element by element, so the stacked optimizer does to each member what its own would.
     A member that does not take part (its run is complete or has diverged) is computed all the same: what the others
     get does not depend on it.
+
+    Between two evaluations, checkpoints or states nothing is read back from the device.
     """
 
     def __init__(
         self,
         task: Task,
         population: Samples,
-        optimizer: OptimizerTable,
+        optimizers: Sequence[OptimizerTable],
         members: Sequence[RunCoordinates],
         device: torch.device,
     ) -> None:
-        self._task = task
-        self._table = optimizer
+        """Builds the members before their first epoch.
+
+        Args:
+            task: the task, with its options bound.
+            population: its population.
+            optimizers: one for each member; they differ in learning rate and weight decay only.
+            members: equally many of every seed, those of a seed side by side.
+            device: where to compute.
+        """
+        self._table = optimizers[0]
         self._device = device
         self._seeds = list(dict.fromkeys(member.seed for member in members))
         self._num_scales = len(members) // len(self._seeds)
@@ -40,33 +51,44 @@ class StackedEnsemble:
         splits = [task.split(seed, build_generator(seed, DATA_STREAM)) for seed in self._seeds]
         self._train = self._stack([population.at(split.train) for split in splits])
         self._test = self._stack([population.at(split.test) for split in splits])
+        self._batches = self._cut(self._train)
+        self._shuffled: Samples | None = None
         models = [dict(build_scaled_model(task, member).named_parameters()) for member in members]
         self._names = list(models[0])
         packed = [self._form.pack({name: tensor.detach() for name, tensor in model.items()}) for model in models]
         self._parameters = {name: torch.stack([one[name] for one in packed]).to(device) for name in packed[0]}
         self._gradients = {name: torch.zeros_like(tensor) for name, tensor in self._parameters.items()}
-        self._optimizer = StackedOptimizer(optimizer, self._parameters)
+        self._optimizer = StackedOptimizer(optimizers, self._parameters)
+        self._on_host: dict[int, torch.Tensor] = {}
+        self._epoch_of_steps = Recorded(self._take_steps, device)
+        self._evaluation: Callable[[], torch.Tensor] = self._evaluate
+        if not isinstance(self._form, FunctionalForm):  # which asks the task for an int, member by member
+            self._evaluation = Recorded(self._evaluate, device)
 
-    def train_epoch(self, epoch: int, max_steps: int | None = None) -> Sequence[float]:
+    def train_epoch(self, epoch: int, max_steps: int | None = None) -> torch.Tensor:
         """Trains every member."""
-        totals = torch.zeros(len(self._seeds) * self._num_scales, device=self._device)
+        if self._table.reshuffle:
+            self._reshuffle(epoch)
+        self._on_host = {}
         with torch.no_grad(), flushed_denormals():
-            for inputs, targets in itertools.islice(self._batches(epoch), max_steps):
-                totals += self._form.compute_gradients(self._parameters, inputs, targets, self._gradients)
-                self._optimizer.step(self._gradients)
-            return totals.tolist()
+            return self._epoch_of_steps().clone() if max_steps is None else self._take_steps(max_steps)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def evaluate(self, epoch: int) -> Sequence[dict[str, float]]:
         """Evaluates every member."""
         with flushed_denormals():
-            train, test = self._evaluate(self._train), self._evaluate(self._test)
-        return [build_row(epoch, *evaluations) for evaluations in zip(train, test, strict=True)]
+            sums = self._evaluation().tolist()
+        sizes = self._train.targets.shape[1], self._test.targets.shape[1]
+        rows = []
+        for of_train, of_test in zip(*sums, strict=True):
+            pairs = zip((of_train, of_test), sizes, strict=True)
+            rows.append(build_row(epoch, *(_divide(total, size) for total, size in pairs)))
+        return rows
 
     @property
     def num_steps(self) -> int:
         """Number of steps of an epoch."""
-        return -(-self._train.targets.shape[1] // self._batch_size)
+        return len(self._batches)
 
     @property
     def has_test(self) -> bool:
@@ -75,15 +97,12 @@ class StackedEnsemble:
 
     def parameters(self, member: int) -> dict[str, torch.Tensor]:
         """Returns a copy of a member's parameters by the network's names, on the CPU."""
-        return self._unpack({name: tensor[member] for name, tensor in self._parameters.items()})
+        return self._unpack(self._parameters, member)
 
     def state(self, member: int) -> dict[str, torch.Tensor]:
         """Returns a copy of a member's parameters and moments, named as a learner of its own would name them."""
         tensors = {MODEL_PREFIX + name: tensor for name, tensor in self.parameters(member).items()}
-        found = {
-            key: self._unpack({name: moment[member] for name, moment in moments.items()})
-            for key, moments in self._optimizer.moments().items()
-        }
+        found = {key: self._unpack(moments, member) for key, moments in self._optimizer.moments().items()}
         if self._optimizer.num_steps is not None:
             found[STEP] = {name: self._optimizer.num_steps.cpu().clone() for name in self._names}
         for key, values in found.items():
@@ -101,11 +120,16 @@ class StackedEnsemble:
 
     @torch.no_grad()
     def _fill(self, stacked: Mapping[str, torch.Tensor], member: int, values: Mapping[str, torch.Tensor]) -> None:
+        self._on_host = {}
         for name, tensor in self._form.pack(values).items():
             stacked[name][member] = tensor
 
-    def _unpack(self, packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        found = self._form.unpack({name: tensor.detach().cpu() for name, tensor in packed.items()})
+    def _unpack(self, stacked: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
+        """Returns a member's tensors as the network has them. All members' cross to the host in one transfer."""
+        for tensor in stacked.values():
+            if id(tensor) not in self._on_host:
+                self._on_host[id(tensor)] = tensor.detach().cpu()
+        found = self._form.unpack({name: self._on_host[id(tensor)][member] for name, tensor in stacked.items()})
         return {name: found[name].clone() for name in self._names}
 
     def _stack(self, samples: Sequence[Samples]) -> Samples:
@@ -116,27 +140,45 @@ class StackedEnsemble:
             targets=torch.stack([one.targets for one in here]),
         )
 
-    def _batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        inputs, targets = self._train.inputs, self._train.targets
-        num_samples = targets.shape[1]
-        if self._table.reshuffle:
-            orders = [
-                torch.randperm(num_samples, generator=build_generator(seed, ORDER_STREAM, epoch)).to(self._device)
-                for seed in self._seeds
-            ]
-            inputs = torch.stack([one[order] for one, order in zip(inputs, orders, strict=True)])
-            targets = torch.stack([one[order] for one, order in zip(targets, orders, strict=True)])
-        return zip(inputs.split(self._batch_size, dim=1), targets.split(self._batch_size, dim=1), strict=True)
+    def _take_steps(self, max_steps: int | None = None) -> torch.Tensor:
+        totals = torch.zeros(len(self._seeds) * self._num_scales, device=self._device)
+        for inputs, targets in itertools.islice(self._batches, max_steps):
+            totals += self._form.compute_gradients(self._parameters, inputs, targets, self._gradients)
+            self._optimizer.step(self._gradients)
+        return totals
 
-    @property
-    def _batch_size(self) -> int:
-        return self._train.targets.shape[1] if self._table.batch_size == "full" else self._table.batch_size
+    def _cut(self, samples: Samples) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        size = samples.targets.shape[1] if self._table.batch_size == "full" else self._table.batch_size
+        return list(zip(samples.inputs.split(size, dim=1), samples.targets.split(size, dim=1), strict=True))
 
-    def _evaluate(self, samples: Samples) -> list[Evaluation]:
-        running = [RunningEvaluation() for _ in range(len(self._seeds) * self._num_scales)]
+    def _reshuffle(self, epoch: int) -> None:
+        """Writes the samples in the epoch's order into the tensors that the batches are views of."""
+        if self._shuffled is None:
+            self._shuffled = Samples(inputs=self._train.inputs.clone(), targets=self._train.targets.clone())
+            self._batches = self._cut(self._shuffled)
+        for number, seed in enumerate(self._seeds):
+            order = torch.randperm(self._train.targets.shape[1], generator=build_generator(seed, ORDER_STREAM, epoch))
+            ours = self._train.inputs[number], self._train.targets[number]
+            ordered = self._shuffled.inputs[number], self._shuffled.targets[number]
+            for source, target in zip(ours, ordered, strict=True):
+                torch.index_select(source, 0, order.to(self._device), out=target)
+
+    def _evaluate(self) -> torch.Tensor:
+        """Returns sums of loss and numbers of correct samples, shape (2 splits, num_members, 2), float64."""
+        return torch.stack([self._add_up(self._train), self._add_up(self._test)])
+
+    def _add_up(self, samples: Samples) -> torch.Tensor:
+        num_members = len(self._seeds) * self._num_scales
+        totals = torch.zeros(num_members, 2, dtype=torch.float64, device=self._device)
         for start in range(0, samples.targets.shape[1], EVALUATION_BATCH):
             batch = slice(start, start + EVALUATION_BATCH)
-            outputs = self._form.compute_outputs(self._parameters, samples.inputs[:, batch])
-            for member, (own, evaluation) in enumerate(zip(outputs, running, strict=True)):
-                evaluation.add(self._task, own, samples.targets[member // self._num_scales, batch])
-        return [evaluation.result() for evaluation in running]
+            found = self._form.evaluate(self._parameters, samples.inputs[:, batch], samples.targets[:, batch])
+            totals += torch.stack([one.double() for one in found], dim=1)
+        return totals
+
+
+def _divide(sums: Sequence[float], num_samples: int) -> Evaluation:
+    """Returns the means over a split; both NaN where it is empty."""
+    if num_samples == 0:
+        return Evaluation(float("nan"), float("nan"))
+    return Evaluation(sums[0] / num_samples, sums[1] / num_samples)

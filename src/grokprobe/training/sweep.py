@@ -26,7 +26,7 @@ def run_directory_name(seed: int, init_scale: float) -> str:
 def plan_runs(
     recipe: Recipe, out_directory: Path, *, experiment_name: str, recipe_name: str | None, device: str = "cpu"
 ) -> tuple[RunRequest, ...]:
-    """Returns a request for each run of the sweep, in ``out_directory/experiment_name``; writes nothing."""
+    """Returns a request for each run of an experiment, in ``out_directory/experiment_name``; writes nothing."""
     return tuple(
         RunRequest(
             recipe=recipe,
@@ -97,7 +97,11 @@ def training_progress(batches: Sequence[Batch], progress: Progress) -> Iterator[
 
 
 def assemble_report(batches: Sequence[Batch], reports: Iterable[Sequence[RunReport]]) -> TrainReport:
-    """Returns the reports of all batches in the order of the recipe's members."""
+    """Returns the reports of all batches, experiment after experiment, in the order of the recipe's members."""
     members = batches[0].requests[0].recipe.members()
-    runs = (report for batch in reports for report in batch)
-    return TrainReport(runs=tuple(sorted(runs, key=lambda run: members.index((run.seed, run.init_scale)))))
+    experiments = list(dict.fromkeys(request.directory.parent for batch in batches for request in batch.requests))
+
+    def place(run: RunReport) -> tuple[int, int]:
+        return experiments.index(run.directory.parent), members.index((run.seed, run.init_scale))
+
+    return TrainReport(runs=tuple(sorted((report for batch in reports for report in batch), key=place)))

@@ -50,6 +50,21 @@ def parse_init_scales(text: str) -> tuple[float, ...]:
     return _unique(scales, "init_scale")
 
 
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Returns the numbers of a list such as ``1e-3,1e-2``.
+
+    Raises:
+        UsageError: a part is no number.
+
+    Example:
+        >>> assert parse_numbers("1e-3,1e-2") == (0.001, 0.01)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"expected numbers such as 1e-3,1e-2, found {text!r}") from error
+
+
 class OptimizerTable(BaseModel):
     """The ``[optimizer]`` table."""
 
@@ -87,6 +102,8 @@ def _parse_text(parse: Any) -> BeforeValidator:
     """Returns a validator that parses a text with ``parse`` and takes an array as it is."""
 
     def parsed(value: Any) -> Any:
+        if isinstance(value, int | float) and not isinstance(value, bool) and parse is parse_numbers:
+            return (value,)
         if not isinstance(value, str):
             return tuple(value) if isinstance(value, list) else value
         try:
@@ -98,7 +115,11 @@ def _parse_text(parse: Any) -> BeforeValidator:
 
 
 class SweepTable(BaseModel):
-    """The ``[sweep]`` table: a run for each seed and each init_scale."""
+    """The ``[sweep]`` table: a run for each seed and each init_scale, and for each learning rate and weight decay.
+
+    Runs that differ in seed or init_scale alone are one experiment. Each learning rate and each weight decay is an
+    experiment of its own, with its name and directory; all of them can be trained in one computation.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -109,9 +130,18 @@ class SweepTable(BaseModel):
         tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], _parse_text(parse_init_scales)
     ]
 
-    @field_validator("seeds", "init_scales")
+    #: Learning rates in place of the optimizer's: an array, or a text such as ``"1e-3,1e-2"``; none for that one.
+    lr: Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], _parse_text(parse_numbers)] = ()
+    #: Weight decays in place of the optimizer's, in the same forms.
+    weight_decay: Annotated[
+        tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...], _parse_text(parse_numbers)
+    ] = ()
+
+    @field_validator("seeds", "init_scales", "lr", "weight_decay")
     @classmethod
     def _are_unique(cls, values: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if not values and info.field_name in ("lr", "weight_decay"):
+            return values
         try:
             return _unique(values, str(info.field_name).removesuffix("s"))
         except UsageError as error:

@@ -63,10 +63,20 @@ class StackedConvNetwork:
     def compute_outputs(self, parameters: Stacked, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the logits, shape (num_members, batch, 2)."""
         outputs = []
-        for part in inputs.split(_NUM_SAMPLES, dim=1):
+        size = _NUM_SAMPLES if inputs.device.type == "cpu" else inputs.shape[1]
+        for part in inputs.split(max(size, 1), dim=1):
             features, _ = self._convolve_maps(parameters, self._convolve_spins(parameters, part)[0])
             outputs.append(_affine(parameters, "output", _affine(parameters, "hidden", features).relu_()))
         return torch.cat(outputs, dim=1)
+
+    def evaluate(
+        self, parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the sum of the cross entropies in nats, float64, and the number of snapshots that are told right."""
+        margins = torch.diff(self.compute_outputs(parameters, inputs).double()).squeeze(2)
+        classes = targets.repeat_interleave(len(margins) // len(targets), dim=0)
+        losses = functional.softplus(torch.where(classes == 1, -margins, margins))
+        return losses.sum(dim=1), ((margins > 0) == (classes == 1)).sum(dim=1)
 
     def compute_gradients(
         self, parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor, gradients: Stacked

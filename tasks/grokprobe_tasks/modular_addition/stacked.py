@@ -1,6 +1,6 @@
 """Gradients and outputs of many two-layer networks at once, written by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -8,6 +8,9 @@ from grokprobe.interfaces import Stacked
 
 #: Samples of one member whose hidden layer is computed together, so that it stays in a processor's cache.
 NUM_CACHED_SAMPLES = 256
+#: Logarithm of the least probability that is told from 0: its exponential is the last one above float32's denormals,
+#: which a processor handles in microcode.
+LEAST_LOG_PROBABILITY = -87.0
 # The public functions of this derivative allocate; grad_input names its output.
 _mask_where_inactive = torch.ops.aten.threshold_backward.grad_input
 
@@ -69,6 +72,19 @@ class StackedTwoLayerNetwork:
         compute = _compute_outputs_by_member if inputs.device.type == "cpu" else _compute_outputs_together
         return compute(parameters, inputs)
 
+    @torch.no_grad()
+    def evaluate(
+        self, parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the sum of the cross entropies in nats, float64, and the number of correct pairs, for each member.
+
+        With the largest logit m and the true class y, ln Σₖ e^(zₖ − m) − (z_y − m) is taken from float32 differences
+        to m, but the small sum of the other classes and the logarithm are in float64: the loss of a pair that is all
+        but certain is exact to rounding down to 10⁻³⁵, where the difference of two logarithms would be 0.
+        """
+        compute = _evaluate_by_member if inputs.device.type == "cpu" else _evaluate_together
+        return compute(parameters, inputs, targets)
+
 
 def _split_members(stacked: Stacked) -> list[dict[str, torch.Tensor]]:
     """Returns views of each member's tensors."""
@@ -110,7 +126,7 @@ def _compute_gradients_by_member(
     for index, (member, gradient, loss) in enumerate(members):
         seed = index // num_scales
         _write_hidden(member, columns[seed], hidden, spare)
-        torch.mm(hidden, member["output.weight"], out=logits).add_(member["output.bias"])
+        torch.addmm(member["output.bias"], hidden, member["output.weight"], out=logits)
         torch.log_softmax(logits, 1, out=log_likelihoods)
         torch.gather(log_likelihoods, 1, classes[seed], out=loss)
         delta = torch.add(shared[seed], log_likelihoods.exp_(), alpha=1 / batch, out=logits)
@@ -125,6 +141,16 @@ def _compute_gradients_by_member(
 
 
 def _compute_outputs_by_member(parameters: Stacked, inputs: torch.Tensor) -> torch.Tensor:
+    num_members, _, p = parameters["output.weight"].shape
+    outputs = parameters["output.weight"].new_empty(num_members, inputs.shape[1], p)
+    parts = [output.split(NUM_CACHED_SAMPLES) for output in outputs.unbind()]
+    for index, part, logits in _compute_outputs_in_parts(parameters, inputs):
+        parts[index][part].copy_(logits)
+    return outputs
+
+
+def _compute_outputs_in_parts(parameters: Stacked, inputs: torch.Tensor) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Yields member, part of the samples, and its logits, which the next part overwrites."""
     num_seeds, batch, _ = inputs.shape
     num_members, num_hidden, p = parameters["output.weight"].shape
     num_scales = num_members // num_seeds
@@ -132,16 +158,61 @@ def _compute_outputs_by_member(parameters: Stacked, inputs: torch.Tensor) -> tor
         [columns.unbind() for columns in numbers.split(NUM_CACHED_SAMPLES, dim=1)]
         for numbers in inputs.transpose(1, 2).contiguous()
     ]
-    new = parameters["output.weight"].new_empty
-    hidden, spare = (new(min(batch, NUM_CACHED_SAMPLES), num_hidden) for _ in range(2))
-    outputs = new(num_members, batch, p)
-    for index, (member, output) in enumerate(zip(_split_members(parameters), outputs.unbind(), strict=True)):
-        parts = output.split(NUM_CACHED_SAMPLES)
-        for columns, logits in zip(chunks[index // num_scales], parts, strict=True):
-            part = hidden[: len(logits)]
-            _write_hidden(member, columns, part, spare[: len(logits)])
-            torch.mm(part, member["output.weight"], out=logits).add_(member["output.bias"])
-    return outputs
+    new, size = parameters["output.weight"].new_empty, min(batch, NUM_CACHED_SAMPLES)
+    hidden, spare, logits = new(size, num_hidden), new(size, num_hidden), new(size, p)
+    for index, member in enumerate(_split_members(parameters)):
+        for part, columns in enumerate(chunks[index // num_scales]):
+            ours = slice(len(columns[0]))
+            _write_hidden(member, columns, hidden[ours], spare[ours])
+            yield (
+                index,
+                part,
+                torch.addmm(member["output.bias"], hidden[ours], member["output.weight"], out=logits[ours]),
+            )
+
+
+def _evaluate_by_member(
+    parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    outputs = _compute_outputs_in_parts(parameters, inputs)
+    num_members = len(parameters["output.weight"])
+    losses = torch.zeros(num_members, dtype=torch.float64)
+    num_correct = torch.zeros(num_members, dtype=torch.int64)
+    classes = [ours.unsqueeze(1).split(NUM_CACHED_SAMPLES) for ours in targets]
+    num_scales = num_members // len(targets)
+    for index, part, logits in outputs:
+        ours = classes[index // num_scales][part]
+        others, own = _compare_with_largest(logits, ours)
+        losses[index] += _compute_losses(others, own).sum()
+        is_correct = own == 0
+        tied = (is_correct & (others >= 1)).flatten().nonzero().flatten()  # perhaps: then the first class counts
+        if len(tied):
+            is_correct[tied] = logits[tied].argmax(dim=1, keepdim=True) == ours[tied]
+        num_correct[index] += is_correct.sum()
+    return losses, num_correct
+
+
+def _evaluate_together(
+    parameters: Stacked, inputs: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = _compute_outputs_together(parameters, inputs)
+    classes = targets.repeat_interleave(len(logits) // len(targets), dim=0).unsqueeze(2)
+    num_correct = (logits.argmax(dim=2, keepdim=True) == classes).sum(dim=(1, 2))
+    return _compute_losses(*_compare_with_largest(logits, classes)).sum(dim=(1, 2)), num_correct
+
+
+def _compare_with_largest(logits: torch.Tensor, classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns Σ e^(zₖ − m) over the classes k other than the true one, and z_y − m; the last axis has length 1."""
+    below = logits - logits.amax(dim=-1, keepdim=True)
+    own = below.gather(-1, classes)
+    below.scatter_(-1, classes, LEAST_LOG_PROBABILITY).clamp_(min=LEAST_LOG_PROBABILITY)
+    return below.exp_().sum(dim=-1, keepdim=True), own
+
+
+def _compute_losses(others: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Returns the cross entropies in float64 of what :func:`_compare_with_largest` found."""
+    own = own.double()
+    return torch.log1p(others.double() + torch.expm1(own)) - own
 
 
 def _compute_hidden_together(parameters: Stacked, inputs: torch.Tensor) -> torch.Tensor:

@@ -177,3 +177,20 @@ def test_confident_networks_have_finite_losses() -> None:
     )
     assert losses.tolist() == [1000.0]
     assert gradients["output.bias"].tolist() == [[-1.0, 1.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_evaluation_is_that_of_float64(dtype: torch.dtype) -> None:
+    task = build(8, (2, 2), 5)
+    form, networks = task.stacked_form(), draw_networks(task, 6, dtype)
+    spins, targets = draw_spins(2, 300, 8, dtype), draw_targets(2, 300)
+    stacked = {name: 3 * value for name, value in stack(form, networks).items()}
+    outputs = form.compute_outputs(stacked, encode(form, spins))
+    outputs_of_zero = {name: torch.zeros_like(value) for name, value in stacked.items()}
+    losses, num_correct = form.evaluate(stacked, encode(form, spins), targets)
+    for member, logits in enumerate(outputs):
+        expected = functional.cross_entropy(logits.double(), targets[member // 3], reduction="sum")
+        torch.testing.assert_close(losses[member], expected, rtol=1e-12, atol=0)
+        assert int(num_correct[member]) == task.num_correct(logits, targets[member // 3])
+    _, num_correct = form.evaluate(outputs_of_zero, encode(form, spins), targets)
+    assert num_correct.tolist() == [int((ours == 0).sum()) for ours in targets for _ in range(3)]

@@ -1,5 +1,6 @@
 """The stacked form is the network, member by member."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +18,7 @@ GRADIENTS = {
     "together": torch.no_grad()(stacked_module._compute_gradients_together),
 }
 OUTPUTS = {"by member": FORM.compute_outputs, "together": torch.no_grad()(stacked_module._compute_outputs_together)}
+EVALUATIONS = {"by member": FORM.evaluate, "together": torch.no_grad()(stacked_module._evaluate_together)}
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
@@ -116,6 +118,45 @@ def test_outputs_are_those_of_the_network(case: Case, path: str, dtype: torch.dt
     assert len(outputs) == len(networks)
     for member, network in enumerate(networks):
         assert_close(outputs[member], network(inputs[member // case.num_scales]).detach())
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+@pytest.mark.parametrize("path", EVALUATIONS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_evaluation_is_that_of_float64(case: Case, path: str, scale: float) -> None:
+    networks, (inputs, targets) = build_networks(case, torch.float32), build_samples(case, torch.float32)
+    parameters = {name: scale * tensor for name, tensor in stack([x.state_dict() for x in networks]).items()}
+    outputs = OUTPUTS["by member" if path == "by member" else "together"](parameters, encode(inputs))
+    losses, num_correct = EVALUATIONS[path](parameters, encode(inputs), targets)
+    assert losses.dtype == torch.float64
+    for member, logits in enumerate(outputs):
+        wanted = targets[member // case.num_scales]
+        expected = torch.nn.functional.cross_entropy(logits.double(), wanted, reduction="sum")
+        torch.testing.assert_close(losses[member], expected, rtol=5e-6, atol=1e-15)
+        assert int(num_correct[member]) == int((logits.argmax(dim=1) == wanted).sum())
+
+
+@pytest.mark.parametrize("path", EVALUATIONS)
+def test_small_losses_and_equal_logits_are_evaluated_exactly(path: str) -> None:
+    bias = torch.tensor([[0.0, 20.0, 0.0], [5.0, 5.0, 1.0], [0.0, 0.0, 300.0], [0.0, -1e-9, 0.0]])
+    parameters = {
+        "input.weight": torch.zeros(4, 6, 2),
+        "input.bias": torch.zeros(4, 2),
+        "output.weight": torch.zeros(4, 2, 3),
+        "output.bias": bias,
+    }
+    inputs = torch.tensor([[0, 3]] * 6).unsqueeze(0)
+    targets = torch.tensor([[1, 1, 1, 0, 0, 2]])
+    losses, num_correct = EVALUATIONS[path](parameters, inputs, targets)
+    assert num_correct.tolist() == [3, 2, 1, 2]  # the first of equal logits counts
+    small = 2 * math.exp(-20)
+    expected = [
+        3 * math.log1p(small) + 3 * (20 + math.log1p(small)),
+        5 * math.log(2 + math.exp(-4)) + 4 + math.log(2 + math.exp(-4)),
+        5 * 300,
+        6 * math.log(3),
+    ]
+    assert losses.tolist() == pytest.approx(expected, rel=1e-7)
 
 
 @pytest.mark.parametrize("path", GRADIENTS)

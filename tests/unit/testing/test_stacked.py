@@ -47,6 +47,24 @@ class MixesMembers(StackedTwoLayerNetwork):
         return losses
 
 
+class AveragesTheLoss(StackedTwoLayerNetwork):
+    def evaluate(self, parameters, inputs, targets):
+        losses, num_correct = super().evaluate(parameters, inputs, targets)
+        return losses / targets.shape[1], num_correct
+
+
+class CountsEverything(StackedTwoLayerNetwork):
+    def evaluate(self, parameters, inputs, targets):
+        losses, num_correct = super().evaluate(parameters, inputs, targets)
+        return losses, num_correct + 1
+
+
+class Fractions(StackedTwoLayerNetwork):
+    def evaluate(self, parameters, inputs, targets):
+        losses, num_correct = super().evaluate(parameters, inputs, targets)
+        return losses, num_correct / targets.shape[1]
+
+
 def with_form(form):
     kind = type("Formed", (ModularAddition,), {"stacked_form": lambda self: form})
     return kind(ModularAdditionOptions(p=5), ModularAdditionModelOptions(hidden=8))
@@ -64,6 +82,9 @@ def test_a_right_form_passes() -> None:
         (Doubles, "the stacked form gives the network's outputs"),
         (SumsTheLoss, "the stacked form gives the task's loss"),
         (AddsToGradients, "the stacked form gives the gradients of the loss"),
+        (AveragesTheLoss, "the stacked form evaluates the task's loss"),
+        (CountsEverything, "the stacked form counts what the task counts as correct"),
+        (Fractions, "evaluate gives float64 and integers"),
         (MixesMembers, "the stacked form gives the gradients of the loss: output.bias"),
     ],
 )

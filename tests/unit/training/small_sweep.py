@@ -1,6 +1,7 @@
 """A sweep of modular addition that trains in a moment."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,27 @@ def draw_population() -> Samples:
     return load_small().build_task(find_task).population(SilentProgress())
 
 
+def name_experiment(recipe: Recipe, num_experiments: int) -> str:
+    optimizer = recipe.optimizer
+    return "small" if num_experiments == 1 else f"small-lr={optimizer.lr}-wd={optimizer.weight_decay}"
+
+
 def plan_small(
     directory: Path,
     overrides: Mapping[str, Any] | None = None,
     members_per_batch: int | None = 1,
     find: FindTask = find_task,
+    resume_seconds: float = 0.0,
 ) -> tuple[Batch, ...]:
-    requests = plan_runs(load_small(overrides), directory, experiment_name="small", recipe_name="small")
+    """Plans runs that write a state to resume from at every epoch that they look at."""
+    variants = load_small(overrides).variants()
+    requests = [
+        replace(request, resume_seconds=resume_seconds)
+        for recipe in variants
+        for request in plan_runs(
+            recipe, directory, experiment_name=name_experiment(recipe, len(variants)), recipe_name="small"
+        )
+    ]
     task = requests[0].recipe.build_task(find)
     population = task.population(SilentProgress())
     return plan_batches(requests, task, population, num_cores=1, members_per_batch=members_per_batch)
@@ -66,8 +81,9 @@ def train_small(
     on_checkpoint: CheckpointListener | None = None,
     members_per_batch: int | None = 1,
     find: FindTask = find_task,
+    resume_seconds: float = 0.0,
 ) -> TrainReport:
-    batches = plan_small(directory, overrides, members_per_batch, find)
+    batches = plan_small(directory, overrides, members_per_batch, find, resume_seconds)
     task = load_small(overrides).build_task(find)
     population = task.population(SilentProgress())
     return train_sweep(batches, task, population, progress or SilentProgress(), on_checkpoint)

@@ -6,7 +6,7 @@ import torch
 from grokprobe.interfaces import RunCoordinates
 from grokprobe.numerics.streams import DATA_STREAM, ORDER_STREAM, build_generator
 from grokprobe.progress import SilentProgress
-from grokprobe.training.arithmetic import flushed_denormals, single_thread
+from grokprobe.training.arithmetic import exact_products, flushed_denormals, single_thread
 from grokprobe.training.learner import Learner, build_scaled_model
 from unit.training.small_sweep import find_task, load_small
 
@@ -112,3 +112,11 @@ def test_threads_are_put_back() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_products_on_a_gpu_are_of_float32_and_the_setting_is_put_back() -> None:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    with exact_products():
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
+    assert before == (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)

@@ -32,11 +32,33 @@ class WithoutForm(ModularAddition):
 KINDS = pytest.mark.parametrize("kind", [ModularAddition, WithoutForm])
 
 
-def build(kind: type[ModularAddition], overrides: Mapping[str, Any] | None = None, members=MEMBERS, ensemble=None):
+def build(
+    kind: type[ModularAddition],
+    overrides: Mapping[str, Any] | None = None,
+    members=MEMBERS,
+    ensemble=None,
+    device="cpu",
+):
     recipe = load_small(overrides)
     task = recipe.build_task(lambda _: kind)
     population = task.population(SilentProgress())
-    return (ensemble or StackedEnsemble)(task, population, recipe.optimizer, members, torch.device("cpu"))
+    return (ensemble or StackedEnsemble)(
+        task, population, [recipe.optimizer] * len(members), members, torch.device(device)
+    )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@KINDS
+@pytest.mark.parametrize("reshuffle", [False, True])
+def test_a_gpu_gives_the_numbers_of_a_processor(kind: type[ModularAddition], reshuffle: bool) -> None:
+    overrides = {"optimizer.reshuffle": reshuffle}
+    here, there = build(kind, overrides), build(kind, overrides, device="cuda")
+    for epoch in range(1, 34):
+        torch.testing.assert_close(here.train_epoch(epoch), there.train_epoch(epoch).cpu(), rtol=1e-3, atol=1e-6)
+    for member in range(len(MEMBERS)):
+        assert largest_difference(there.parameters(member), here.parameters(member)) < TOLERANCE
+    for found, expected in zip(there.evaluate(33), here.evaluate(33), strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
 
 
 def largest_difference(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> float:
@@ -59,7 +81,7 @@ def test_members_are_the_runs_alone_over_100_steps(
     assert stacked.num_steps == plain.num_steps == 3
     for epoch in range(1, 34):
         sums = stacked.train_epoch(epoch), plain.train_epoch(epoch)
-        assert sums[0] == pytest.approx(sums[1], rel=1e-3, abs=1e-6)
+        torch.testing.assert_close(*sums, rtol=1e-3, atol=1e-6)
     for member in range(len(MEMBERS)):
         assert largest_difference(stacked.parameters(member), plain.parameters(member)) < TOLERANCE
 

@@ -246,21 +246,66 @@ def test_an_interrupt_leaves_a_run_that_continues(tmp_path: Path) -> None:
     assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
 
 
-def test_rare_checkpoints_do_not_make_resuming_dear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grokprobe.training.loop.RESUME_INTERVAL", 2)
-    overrides = {"schedule.epochs": 5, "schedule.checkpoints": [], "sweep.init_scales": "1"}
+class Interrupting(Tally):
+    """Interrupts after so many epochs."""
 
-    class Interrupting(Tally):
-        def advance(self, num_units: int = 1, note: str = "") -> None:
-            super().advance(num_units, note)
-            if self.done == 3:
-                raise KeyboardInterrupt
+    def __init__(self, num_epochs: int) -> None:
+        super().__init__()
+        self.num_epochs = num_epochs
 
+    def advance(self, num_units: int = 1, note: str = "") -> None:
+        super().advance(num_units, note)
+        if self.done >= self.num_epochs:
+            raise KeyboardInterrupt
+
+
+RARE = {"schedule.epochs": 5, "schedule.checkpoints": [], "sweep.init_scales": "1"}
+
+
+@pytest.mark.parametrize(("resume_seconds", "num_left"), [(0.0, 2), (math.inf, 5)])
+def test_states_go_by_time_and_not_by_checkpoints(tmp_path: Path, resume_seconds: float, num_left: int) -> None:
+    for overrides in (RARE, RARE | {"schedule.checkpoints": ["every 1"]}):
+        out = tmp_path / str(len(overrides["schedule.checkpoints"]))
+        with pytest.raises(KeyboardInterrupt):
+            train_small(out / "parts", overrides, progress=Interrupting(3), resume_seconds=resume_seconds)
+        assert train_small(out / "parts", overrides).epochs_trained == num_left
+        train_small(out / "whole", overrides, resume_seconds=math.inf)
+        assert read_files(out / "parts") == read_files(out / "whole")
+
+
+def test_rare_rows_are_looked_at_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grokprobe.training.loop.LONGEST_STRETCH", 2)
+    overrides = RARE | {"schedule.history": ["every 5"]}
     with pytest.raises(KeyboardInterrupt):
-        train_small(tmp_path / "parts", overrides, progress=Interrupting())
-    assert train_small(tmp_path / "parts", overrides).epochs_trained == 3
+        train_small(tmp_path / "parts", overrides, progress=Interrupting(4))
+    assert train_small(tmp_path / "parts", overrides).epochs_trained == 1  # looked at after 0, 2 and 4
     train_small(tmp_path / "whole", overrides)
     assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("members_per_batch", [1, 2])
+@pytest.mark.parametrize(("stretch", "resume_seconds"), [(1, 0.0), (3, 0.0), (100, math.inf)])
+def test_the_epoch_of_a_divergence_does_not_depend_on_when_it_is_looked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    members_per_batch: int,
+    stretch: int,
+    resume_seconds: float,
+) -> None:
+    monkeypatch.setattr("grokprobe.training.loop.LONGEST_STRETCH", stretch)
+    explosive = {"optimizer.name": "sgd", "optimizer.lr": 10.0, "optimizer.weight_decay": 0.5}
+    rare = {"schedule.epochs": 40, "schedule.history": ["every 40"], "schedule.checkpoints": ["40"]}
+    tally = Tally()
+    report = train_small(
+        tmp_path,
+        explosive | rare | {"sweep.init_scales": [1.0, 1e6]},
+        progress=tally,
+        members_per_batch=members_per_batch,
+        resume_seconds=resume_seconds,
+    )
+    assert [(run.diverged_at, run.epochs_trained) for run in report.runs] == [(8, 8), (6, 6)]
+    assert tally.done == tally.total
+    assert not list(tmp_path.rglob("resume.safetensors"))  # nothing is left to resume
 
 
 @pytest.mark.parametrize(
