@@ -1,0 +1,89 @@
+"""Every figure that the results of an experiment give."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from grokprobe import names
+from grokprobe.faults import suggest
+from grokprobe.plots.families import FAMILIES, PlannedFigure
+from grokprobe.plots.results import ExperimentResults
+from grokprobe.plots.variable import draw_variable, explain_undrawable
+
+#: Variables that every group has and that are no results.
+_BOOKKEEPING = frozenset({names.STATUS, names.CHECKPOINT_DIGEST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The figures of one experiment."""
+
+    #: Figures of the families, then the default figure of every variable, by name.
+    figures: Mapping[str, PlannedFigure]
+    #: Family or variable → why there is no figure.
+    not_applicable: Mapping[str, str]
+
+    def knows(self, name: str) -> bool:
+        """Says whether a name stands for a figure, a family, a group or a variable of this experiment."""
+        return any(_stands_for(name, other) for other in (*self.figures, *self.not_applicable))
+
+    def choose(self, wanted: Sequence[str]) -> "Catalogue":
+        """Returns the figures, and the reasons for none, that some names stand for."""
+
+        def is_wanted(figure: str) -> bool:
+            return any(_stands_for(name, figure) for name in wanted)
+
+        return Catalogue(
+            figures={name: figure for name, figure in self.figures.items() if is_wanted(name)},
+            not_applicable={name: why for name, why in self.not_applicable.items() if is_wanted(name)},
+        )
+
+    def without_copies(self) -> "Catalogue":
+        """Returns the same without the figures that show what another one shows."""
+        figures = {name: figure for name, figure in self.figures.items() if not figure.copy_of}
+        return Catalogue(figures=figures, not_applicable=self.not_applicable)
+
+    def explain_unknown(self, name: str) -> str:
+        """Returns the message about a name that stands for nothing."""
+        families = [family.name for family in FAMILIES]
+        near = suggest(name, [*families, *self.figures, *self.not_applicable])
+        if "did you mean" not in near:
+            near = f"; families: {', '.join(families)}"
+        return f"{name}: no such figure{near}; grokprobe plot --list lists them all"
+
+
+def list_figures(results: ExperimentResults) -> Catalogue:
+    """Returns every figure of an experiment.
+
+    A family gives one figure for each group that has what it needs. Every variable of a probe, compressor or metric has
+    a default figure, named by its place as ``probes/weights/norm``; so the measures of a plugin have figures too.
+    """
+    figures: dict[str, PlannedFigure] = {}
+    reasons: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    for family in FAMILIES:
+        planned = {f"{family.name}.{plan.label}" if plan.label else family.name: plan for plan in family.plan(results)}
+        for name, plan in planned.items():
+            figures[name] = PlannedFigure(name=name, caption=family.caption, draw=plan.draw)
+        shown |= {plan.shows: name for name, plan in planned.items()}
+        if not planned:
+            reasons[family.name] = f"needs {family.needs}"
+    for path, group in results.groups.items():
+        if path in (names.HISTORY, names.SUMMARY):
+            continue
+        for variable in sorted(set(map(str, group.data_vars)) - _BOOKKEEPING):
+            name = f"{path}/{variable}"
+            if reason := explain_undrawable(group, variable):
+                reasons[name] = reason
+            else:
+                caption = str(group[variable].attrs.get("description", ""))
+                figures[name] = PlannedFigure(
+                    name=name,
+                    caption=caption,
+                    draw=lambda g=group, v=variable: draw_variable(g, v, summary=results.summary),
+                    copy_of=shown.get(name, ""),
+                )
+    return Catalogue(figures=figures, not_applicable=reasons)
+
+
+def _stands_for(name: str, figure: str) -> bool:
+    return figure == name or figure.startswith((f"{name}.", f"{name}/"))

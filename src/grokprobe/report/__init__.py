@@ -1,0 +1,8 @@
+"""One self-contained page about a results store: verdicts, figures, an epoch slider, failures and provenance.
+
+The page needs no network and no installed plugin: everything is read from the store.
+"""
+
+from grokprobe.report.page import build_report, write_report
+
+__all__ = ["build_report", "write_report"]
