@@ -1,38 +1,14 @@
 import math
 
 import numpy as np
-import pytest
 import xarray as xr
 
-from grokprobe.derive import SUMMARY_SPECS, compute_arrival, summarise
+from grokprobe.derive import SUMMARY_SPECS, compute_arrival, compute_settling, last_known, summarise
 from grokprobe.history import HISTORY_SPECS
 
 NAN = math.nan
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "chance", "expected"),
-    [
-        ([0.1, 0.5, 0.96, 1.0], 0.1, 2),
-        ([1.0, 0.2, 1.0], 0.1, 0),  # the first time counts, though it falls again
-        ([0.1, 0.1, 0.1], 0.1, NAN),  # never learns
-        ([0.1, 0.54, 0.54], 0.1, NAN),  # not half-way
-        ([0.5, 0.75, 0.75], 0.5, 1),  # exactly half-way from chance to 1
-        ([0.0, 0.95, 1.0], 0.0, 1),  # exactly 0.95 of the maximum
-        ([0.0, np.nextafter(0.95, 0), 1.0], 0.0, 2),
-        ([NAN, 0.2, NAN, 1.0, NAN], 0.1, 3),  # NaN counts for nothing
-        ([NAN, NAN], 0.1, NAN),
-        ([], 0.1, NAN),
-        ([1.0], 0.1, 0),
-    ],
-)
-def test_arrival(accuracy: list[float], chance: float, expected: float) -> None:
-    found = compute_arrival(np.arange(len(accuracy)), np.array(accuracy, dtype=float), chance)
-    np.testing.assert_equal(found, float(expected))
-
-
-def test_arrival_is_an_epoch_and_no_position() -> None:
-    assert compute_arrival(np.array([0, 10, 500]), np.array([0.1, 0.3, 1.0]), 0.1) == 500
+#: What the names of the other definitions end in.
+OTHERS = ("_90", "_steepest", "_hysteresis")
 
 
 def build_history(train: list[float], test: list[float], epochs: list[int] | None = None) -> xr.Dataset:
@@ -76,7 +52,8 @@ def test_a_run_that_does_not_generalise_is_undefined() -> None:
     summary = summary_of([0.1, 1.0, 1.0], [0.1, 0.1, 0.1])
     assert summary["train_epoch"] == 1
     undefined = {name for name, value in summary.items() if math.isnan(value)}
-    assert undefined == {"test_epoch", "grokking_time", "groks", "groks_margin"}
+    names = {"test_epoch", "grokking_time", "groks", "groks_margin"}
+    assert undefined == {name + kind for name in names for kind in ("", *OTHERS)} | {"plateau_end_epoch"}
 
 
 def test_last_values_are_the_last_known() -> None:
@@ -107,3 +84,29 @@ def test_runs_do_not_mix() -> None:
 
 def test_histories_are_specified() -> None:
     assert {spec.name for spec in HISTORY_SPECS} == set(build_history([0.1], [0.1]).data_vars)
+
+
+def test_the_definitions_stand_side_by_side() -> None:
+    train = [0.1, 0.92, 0.96, 1.0, 1.0, 1.0, 1.0, 1.0]
+    test = [0.1, 0.1, 0.1, 0.5, 0.96, 0.8, 0.97, 1.0]
+    summary = summary_of(train, test)
+    assert [summary[f"train_epoch{kind}"] for kind in ("", *OTHERS)] == [2, 1, 1, 2]
+    assert [summary[f"test_epoch{kind}"] for kind in ("", *OTHERS)] == [4, 4, 3, 6]
+    assert [summary[f"grokking_time{kind}"] for kind in ("", *OTHERS)] == [2, 3, 2, 4]
+    assert [summary[f"groks_margin{kind}"] for kind in ("", *OTHERS)] == [0, 2, 1, 2]
+    assert [summary[f"groks{kind}"] for kind in ("", *OTHERS)] == [0, 1, 1, 1]
+    assert summary["plateau_end_epoch"] == 3
+
+
+def test_the_functions_are_those_of_the_variables() -> None:
+    history = build_history([0.1, 0.96, 0.5, 1.0], [0.1, 0.3, 0.91, 1.0], [0, 10, 20, 30])
+    epochs, train = history.epoch.to_numpy(), history.train_accuracy.to_numpy().ravel()
+    summary = summarise(history, chance=0.1)
+    assert summary.train_epoch == compute_arrival(epochs, train, 0.1) == 10
+    assert summary.train_epoch_hysteresis == compute_settling(epochs, train, 0.1) == 30
+    assert summary.test_epoch_90 == compute_arrival(epochs, history.test_accuracy.to_numpy().ravel(), 0.1, 0.9) == 20
+
+
+def test_last_known_keeps_other_dimensions() -> None:
+    values = xr.DataArray([[1.0, NAN], [2.0, 5.0], [NAN, NAN]], dims=("layer", "epoch"), coords={"epoch": [7, 3]})
+    np.testing.assert_equal(last_known(values).to_numpy(), [1.0, 2.0, NAN])  # epochs are sorted first
