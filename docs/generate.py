@@ -5,7 +5,8 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,24 @@ from pydantic import BaseModel
 from grokprobe import names
 from grokprobe.cli import main
 from grokprobe.derive import SUMMARY_SPECS
+from grokprobe.derive.paths import PATH_SPECS, PERIOD_SPECS
 from grokprobe.history import HISTORY_SPECS
-from grokprobe.interfaces import Probe
+from grokprobe.options import CombinedOptions
+from grokprobe.planned_measures import PlannedMeasure, build_requests, plan_measures
 from grokprobe.plugins import PluginSelection, Provided, load_plugins
 from grokprobe.variables import VariableSpec
 
 #: Width of the help texts, in characters.
 HELP_WIDTH = 100
 #: Words for the types and limits of JSON schemas.
-TYPES = {"boolean": "true or false", "integer": "integer", "null": "none", "number": "number", "object": "table"}
+TYPES = {
+    "array": "array",
+    "boolean": "true or false",
+    "integer": "integer",
+    "null": "none",
+    "number": "number",
+    "object": "table",
+}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 #: The distribution whose measures are described; other installed plugins describe their own.
 DISTRIBUTION = "grokprobe"
@@ -40,29 +50,95 @@ def write_pages(directory: Path) -> None:
 
 
 def render_measures() -> Iterator[str]:
-    """Yields the reference of every built-in probe, and of the groups ``history`` and ``summary``."""
-    for entry in load_plugins(PluginSelection()).provided:
-        if entry.kind == names.PROBES and entry.plugin.distribution == DISTRIBUTION:
-            yield from _render_probe(entry)
+    """Yields the reference of every built-in measure, and of the groups ``history`` and ``summary``."""
+    plugins = load_plugins(PluginSelection())
+    for kind in (names.PROBES, names.COMPRESSORS, names.GEOMETRY):
+        entries = [
+            entry for entry in plugins.provided if (entry.kind, entry.plugin.distribution) == (kind, DISTRIBUTION)
+        ]
+        requests = build_requests(kind, [entry.name for entry in entries], plugins, {}) if entries else []
+        pairs = list(zip(entries, plan_measures(requests, plugins), strict=True))
+        shared = _Shared.of(pairs)
+        if shared.measure is not None:
+            yield from _render_shared(kind, shared.measure, shared)
+        for entry, planned in pairs:
+            yield from _render_measure(entry, planned, shared)
     for group, specs, leading in (
         (names.HISTORY, HISTORY_SPECS, names.LEADING_DIMS),
         (names.SUMMARY, SUMMARY_SPECS, names.SUMMARY_DIMS),
     ):
         yield from ("", f"## `{group}`", "", f"Leading dimensions: {_code_list(leading)}.", "")
         yield from _render_variables(specs)
+    yield from ("For each metric that was measured, in the names that start with `geometry.LABEL.`:", "")
+    yield from _render_variables(PERIOD_SPECS)
 
 
-def _render_probe(entry: Provided) -> Iterator[str]:
-    probe = entry.item
-    options = probe.options()
-    yield from ("", f"## `{entry.kind}/{entry.name}`", "", _prose(inspect.getdoc(type(probe)) or ""), "")
-    needs = ", ".join(sorted(requirement.value for requirement in probe.requires))
-    when = "Runs when no measure is named." if probe.is_cheap else "Runs when it is named."
-    yield from (f"Needs: {needs}. {when} Version {probe.version}.", "")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What the core makes of every measure of a kind: nothing of probes, which are measured as they are."""
+
+    #: What the core made of one of them; None for probes.
+    measure: PlannedMeasure | None
+    #: Variables that all have, by default and by option.
+    specs: tuple[VariableSpec, ...]
+    requested: Mapping[str, tuple[VariableSpec, ...]]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[Provided, PlannedMeasure]]) -> "_Shared":
+        """Returns what is common to measures of one kind."""
+        if not pairs or pairs[0][1].probe is pairs[0][0].item:
+            return cls(measure=None, specs=(), requested={})
+        plans = [planned for _, planned in pairs]
+        specs = [spec for spec in plans[0].specs if all(spec in planned.specs for planned in plans)]
+        requested = [_requested(planned) for planned in plans]
+        return cls(
+            measure=plans[0],
+            specs=tuple(specs),
+            requested={
+                flag: found
+                for flag, found in requested[0].items()
+                if all(found == other.get(flag) for other in requested)
+            },
+        )
+
+
+def _requested(planned: PlannedMeasure) -> dict[str, tuple[VariableSpec, ...]]:
+    """Returns by option that is off the variables that are stored, or stored otherwise, when it is on."""
+    options = type(planned.options)
+    flags = [name for name, field in options.model_fields.items() if field.default is False]
+    found = {
+        flag: tuple(spec for spec in planned.probe.variables(options(**{flag: True})) if spec not in planned.specs)
+        for flag in flags
+    }
+    return {flag: specs for flag, specs in found.items() if specs}
+
+
+def _render_shared(kind: str, measure: PlannedMeasure, shared: _Shared) -> Iterator[str]:
+    yield from ("", f"## Every `{kind}/…`", "", _prose(inspect.getdoc(type(measure.probe)) or ""), "")
     yield from (f"Leading dimensions: {_code_list(names.LEADING_DIMS)}.", "")
-    specs = probe.variables(options)
-    yield from _render_variables(specs)
-    yield from _render_options(type(options), {spec.name for spec in specs}, probe)
+    yield from _render_variables(shared.specs)
+    own = next(iter(_parts(type(measure.options))))
+    yield from _render_options(own)
+    yield from _render_requested(shared.requested)
+    if kind == names.GEOMETRY:
+        yield from ("Along each run, from the numbers above, once all its checkpoints are measured:", "")
+        yield from _render_variables(PATH_SPECS)
+
+
+def _render_measure(entry: Provided, planned: PlannedMeasure, shared: _Shared) -> Iterator[str]:
+    measure = entry.item
+    yield from ("", f"## `{entry.kind}/{entry.name}`", "", _prose(inspect.getdoc(type(measure)) or ""), "")
+    needs = ", ".join(sorted(requirement.value for requirement in planned.requires))
+    when = "Runs when no measure is named." if measure.is_cheap else "Runs when it is named."
+    yield from (f"Needs: {needs}. {when} Version {planned.probe.version}.", "")
+    if specs := [spec for spec in planned.specs if spec not in shared.specs]:
+        yield from (f"Leading dimensions: {_code_list(names.LEADING_DIMS)}.", "")
+        yield from _render_variables(specs)
+    yield from _render_options(measure.options)
+    for label in measure.variants:
+        values = ", ".join(f"{key}={json.dumps(value)}" for key, value in planned.probe.variants[label].items())
+        yield from (f"`{entry.name}@{label}` starts from `{values}`.", "")
+    yield from _render_requested({flag: of for flag, of in _requested(planned).items() if flag not in shared.requested})
 
 
 def _render_variables(specs: Iterable[VariableSpec]) -> Iterator[str]:
@@ -73,7 +149,13 @@ def _render_variables(specs: Iterable[VariableSpec]) -> Iterator[str]:
     yield ""
 
 
-def _render_options(options: type[BaseModel], always: set[str], probe: Probe) -> Iterator[str]:
+def _render_requested(requested: Mapping[str, Iterable[VariableSpec]]) -> Iterator[str]:
+    for flag, specs in requested.items():
+        yield from (f"On request (`{flag}`):", "")
+        yield from _render_variables(specs)
+
+
+def _render_options(options: type[BaseModel]) -> Iterator[str]:
     if not options.model_fields:
         return
     comments = _field_comments(options)
@@ -82,14 +164,9 @@ def _render_options(options: type[BaseModel], always: set[str], probe: Probe) ->
     for name, field in options.model_fields.items():
         value = field.get_default(call_default_factory=True)
         default = "none" if value is None else f"`{json.dumps(value)}`"
-        cells = (f"`{name}`", _allowed(schemas[name]), default, comments.get(name, ""))
+        cells = (f"`{name}`", _allowed(schemas[name]), default, comments[name])
         yield "| " + " | ".join(_cell(cell) for cell in cells) + " |"
     yield ""
-    flags = {name: True for name, field in options.model_fields.items() if field.default is False}
-    requested = [spec for spec in probe.variables(options(**flags)) if spec.name not in always]
-    if requested:
-        yield from (f"On request ({_code_list(flags)}):", "")
-        yield from _render_variables(requested)
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
@@ -102,8 +179,21 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     return ", ".join([TYPES[schema["type"]], *limits])
 
 
+def _parts(options: type[BaseModel]) -> tuple[type[BaseModel], ...]:
+    """Returns what combined options are made of: those of the core, then those of the measure."""
+    return tuple(part for part in options.__bases__ if part is not CombinedOptions)
+
+
 def _field_comments(model: type[BaseModel]) -> dict[str, str]:
-    """Returns the ``#:`` comment above each field of ``model``."""
+    """Returns the ``#:`` comment above each field of ``model``, wherever among its ancestors it is defined."""
+    comments = {}
+    for ancestor in reversed(model.__mro__):
+        if issubclass(ancestor, BaseModel) and ancestor is not BaseModel:
+            comments |= _own_comments(ancestor)
+    return comments
+
+
+def _own_comments(model: type[BaseModel]) -> dict[str, str]:
     lines = textwrap.dedent(inspect.getsource(model)).splitlines()
     definition = ast.parse("\n".join(lines)).body[0]
     assert isinstance(definition, ast.ClassDef)

@@ -21,7 +21,7 @@ from grokprobe.experiment_plan import ExperimentPlan, PlanSettings, digest_or_ma
 from grokprobe.experiments import Identification, group_runs, rename
 from grokprobe.interfaces import Task
 from grokprobe.placing import SeedNumbers
-from grokprobe.planning import PlannedMeasure, build_requests, check_tables, plan_measures
+from grokprobe.planned_measures import PlannedMeasure, build_all_requests, check_tables, plan_measures
 from grokprobe.plugins import Plugins, PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.settings import parse_conditions, parse_epochs, parse_settings
@@ -44,6 +44,10 @@ class AnalysisRequest:
     out: str | Path = "results.zarr"
     #: Labels of probes (``name`` or ``name@variant``); None for the cheap ones, ``all`` for all.
     probes: Sequence[str] | None = None
+    #: Labels of compressors, likewise. Where one kind is named, the others are not run unless they are, too.
+    compressors: Sequence[str] | None = None
+    #: Labels of metrics, likewise.
+    geometry: Sequence[str] | None = None
     #: Task of checkpoints that do not say theirs: a name, or ``FILE.py:CLASS``.
     task: str | None = None
     #: ``MODULE:FACTORY`` of a network that fits the checkpoints.
@@ -160,7 +164,12 @@ class _Planned:
 def _understand(request: AnalysisRequest) -> _Asked:
     plugins = load_plugins(request.plugins)
     settings = parse_settings(request.settings)
-    requests = build_requests(names.PROBES, request.probes, plugins, settings)
+    labels = {
+        names.PROBES: request.probes,
+        names.COMPRESSORS: request.compressors,
+        names.GEOMETRY: request.geometry,
+    }
+    requests = build_all_requests(labels, plugins, settings)
     check_tables(settings, requests, RESERVED_TABLES)
     check_format(Path(request.out), may_be_absent=True)
     return _Asked(

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -11,11 +11,20 @@ from grokprobe.checkpoints import CheckpointRef, read_checkpoint
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.context import Network, Surroundings
 from grokprobe.errors import UsageError
+from grokprobe.evaluation import FormEvaluator
 from grokprobe.experiments import Experiment
 from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Subject, Task
 from grokprobe.placing import Member
 from grokprobe.plugins import load_attribute
+from grokprobe.reference import find_reference
 from grokprobe.splits import draw_split, split_content, split_samples
+
+Built = TypeVar("Built")
+
+
+def _once(build: Callable[[], Built]) -> Callable[[], Built]:
+    """Returns ``build``, carried out once. What it makes is shared: who asks first may be in torch's inference mode."""
+    return functools.cache(torch.inference_mode(False)(build))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +37,7 @@ class BoundRun:
     coordinates: RunCoordinates
     #: Its checkpoints by epoch, ascending.
     checkpoints: Mapping[int, CheckpointRef]
-    #: ``seed:N``, ``all`` or ``indices:FILE``; None where unknown.
+    #: ``seed:N``, ``all``, ``indices:FILE`` or ``stored:FILE``; None where unknown.
     split: str | None
     #: Digest of the file that :attr:`split` names; empty if it names none.
     split_content: str
@@ -40,6 +49,10 @@ class BoundRun:
     mapping: Mapping[str, str] | None
     #: Why no network fits; empty where one does.
     misfit: str
+    #: The declared reference checkpoint; None where there is none that can be compared with.
+    reference: CheckpointRef | None
+    #: Why there is none, although one is declared; empty otherwise.
+    reference_fault: str
     #: Key of the state dict inside a checkpoint file; empty to find it.
     state_dict_key: str
 
@@ -56,17 +69,34 @@ class BoundRun:
     def surroundings(self, device: torch.device, load: Callable[[int], Parameters]) -> Surroundings:
         """Returns what the Contexts of this run share; network and data are built when a measure first asks."""
 
-        @functools.cache
+        @_once
         def network() -> Network:
             module = _build_module(self.subject.task, self.factory).to(device).eval()
             return Network(module=module, mapping=self.mapping or {})
 
-        @functools.cache
+        @_once
         def samples() -> tuple[Samples, Samples]:
             if self.subject.task is None or self.split is None:
                 raise UsageError("expected a task and a split, found none")
             train, test = split_samples(self.subject.task, self.split, self.split_content)
             return train.to(device), test.to(device)
+
+        @_once
+        def evaluator() -> FormEvaluator | None:
+            task, mapping = self.subject.task, self.mapping or {}
+            is_known = task is not None and self.split is not None and not self.data_fault
+            form = task.stacked_form() if task is not None and is_known and not self.factory else None
+            own = {name for name, _ in network().module.named_parameters()}
+            return None if form is None or own != set(mapping) else FormEvaluator(form, mapping, samples())
+
+        @_once
+        def reference() -> Parameters:
+            if self.reference is None:
+                raise UsageError("expected a reference checkpoint, found none")
+            content = read_checkpoint(
+                self.reference.path, state_dict_key=self.state_dict_key, member=self.reference.member
+            )
+            return {name: tensor.to(device) for name, tensor in content.parameters.items()}
 
         return Surroundings(
             subject=self.subject,
@@ -75,6 +105,8 @@ class BoundRun:
             load=load,
             network=None if self.mapping is None else network,
             samples=None if self.subject.task is None or self.split is None else samples,
+            reference=None if self.reference is None else reference,
+            evaluator=evaluator,
             device=device,
         )
 
@@ -102,7 +134,7 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
     mapping, misfit = None, ""
     if Requirement.MODEL in binding.needed or binding.factory:
         mapping, misfit = _fit_network(experiment, member.run.shapes, binding)
-    available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.FINAL}
+    available = {Requirement.WEIGHTS, Requirement.NEIGHBOURS, Requirement.INITIAL, Requirement.FINAL}
     if mapping is not None:
         available.add(Requirement.MODEL)
     content, data_fault = split_content(member.split or ""), ""
@@ -118,6 +150,11 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
             available.add(Requirement.TRAIN_SPLIT)
             if len(split.test):
                 available.add(Requirement.TEST_SPLIT)
+    directives, reference, reference_fault = binding.settings.get("run", {}), None, ""
+    state_dict_key = str(directives.get("state_dict", ""))
+    if "reference" in directives and Requirement.OTHER_RUN in binding.needed:
+        reference, reference_fault = find_reference(str(directives["reference"]), member.run.shapes, state_dict_key)
+        available |= {Requirement.OTHER_RUN} if reference is not None else set()
     return BoundRun(
         subject=Subject(
             task=experiment.task,
@@ -133,7 +170,9 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
         factory=binding.factory,
         mapping=mapping,
         misfit=misfit,
-        state_dict_key=str(binding.settings.get("run", {}).get("state_dict", "")),
+        reference=reference,
+        reference_fault=reference_fault,
+        state_dict_key=state_dict_key,
     )
 
 
@@ -151,7 +190,7 @@ def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozen
         if len(readable) < 2:
             continue
         first, last = (
-            read_checkpoint(checkpoint.path, state_dict_key=state_dict_key).parameters
+            read_checkpoint(checkpoint.path, state_dict_key=state_dict_key, member=checkpoint.member).parameters
             for checkpoint in (readable[0], readable[-1])
         )
         equal = frozenset(name for name in first if name in last and torch.equal(first[name], last[name]))
@@ -209,6 +248,7 @@ def unmet(requires: Iterable[Requirement], bound: BoundRun) -> str:
         or "its training split is unknown; say --set task.split=seed:N, all or indices:FILE",
         Requirement.TEST_SPLIT: bound.data_fault
         or "its test split is unknown or empty; say --set task.split=seed:N or indices:FILE",
-        Requirement.OTHER_RUN: "no reference run is given",
+        Requirement.OTHER_RUN: bound.reference_fault
+        or "no reference is declared; say --set run.reference=PATH of a run or checkpoint",
     }
     return "; ".join(dict.fromkeys(reasons.get(requirement, f"it has no {requirement}") for requirement in absent))

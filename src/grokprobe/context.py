@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 import torch
 
 from grokprobe.errors import UsageError
-from grokprobe.interfaces import Parameters, RunCoordinates, Samples, Subject
+from grokprobe.evaluation import FormEvaluator, evaluate
+from grokprobe.interfaces import Evaluation, Parameters, RunCoordinates, Samples, Subject
+from grokprobe.numerics.layer_trace import LayerTrace, call_module, trace_layers
 from grokprobe.numerics.layers import layer_label
 from grokprobe.numerics.streams import build_generator
 
@@ -29,9 +31,12 @@ class Network:
     mapping: Mapping[str, str]
 
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
-        """Returns the outputs at ``parameters``, which are named as in the checkpoint."""
-        own = {name: parameters[foreign] for name, foreign in self.mapping.items()}
-        return torch.func.functional_call(self.module, own, (inputs,), tie_weights=False)
+        """Returns the outputs at ``parameters``, which are named as in the checkpoint; buffers are constants."""
+        return call_module(self.module, self.mapping, parameters, inputs)
+
+    def trace(self, parameters: Parameters, inputs: torch.Tensor) -> LayerTrace:
+        """Returns the outputs with their graph, and what the linear and convolution layers were given."""
+        return trace_layers(self.module, self.mapping, parameters, inputs)
 
     def pre_activations(self, parameters: Parameters, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Returns the output of every linear and convolution layer, in order of execution, by the layer's label."""
@@ -76,6 +81,10 @@ class Surroundings:
     network: Callable[[], Network] | None
     #: Builds training and test samples on first use; None where the split is unknown.
     samples: Callable[[], tuple[Samples, Samples]] | None
+    #: Loads the declared reference checkpoint onto the device; None where none is declared.
+    reference: Callable[[], Parameters] | None = None
+    #: Builds what evaluates the network on these samples faster than it does itself; None where nothing does.
+    evaluator: Callable[[], FormEvaluator | None] | None = None
     #: Where to compute.
     device: torch.device
 
@@ -83,7 +92,14 @@ class Surroundings:
 class CheckpointContext:
     """Implements :class:`grokprobe.interfaces.Context` for a stored checkpoint and one measure."""
 
-    def __init__(self, surroundings: Surroundings, epoch: int, measure: tuple[str, str], options: Any) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        epoch: int,
+        measure: tuple[str, str],
+        options: Any,
+        parameters: Parameters | None = None,
+    ) -> None:
         """Binds the context; loads nothing.
 
         Args:
@@ -91,11 +107,13 @@ class CheckpointContext:
             epoch: a stored epoch.
             measure: name and version of the measure, which seed its generator.
             options: its validated options.
+            parameters: stand in for those of the checkpoint.
         """
         self._surroundings = surroundings
         self._epoch = epoch
         self._measure = measure
         self._options = options
+        self._parameters = parameters
 
     @property
     def subject(self) -> Subject:
@@ -124,18 +142,33 @@ class CheckpointContext:
 
     @property
     def parameters(self) -> Parameters:
-        """Parameters of this checkpoint."""
-        return self._load(self._epoch)
+        """Parameters of this checkpoint, or those put in their place."""
+        return self._load(self._epoch) if self._parameters is None else self._parameters
+
+    def at(self, parameters: Parameters) -> "CheckpointContext":
+        """Returns this context at other parameters."""
+        read_only = MappingProxyType(dict(parameters))
+        return CheckpointContext(self._surroundings, self._epoch, self._measure, self._options, read_only)
 
     @property
     def previous(self) -> Parameters | None:
         """Parameters of the stored checkpoint before this one."""
-        return self._neighbour(-1)
+        return self.neighbour(-1)
 
     @property
     def next(self) -> Parameters | None:
         """Parameters of the stored checkpoint after this one."""
-        return self._neighbour(+1)
+        return self.neighbour(+1)
+
+    def neighbour(self, offset: int) -> Parameters | None:
+        """Returns the parameters ``offset`` stored checkpoints further on."""
+        epoch = self.neighbour_epoch(offset)
+        return None if epoch is None else self._load(epoch)
+
+    def neighbour_epoch(self, offset: int) -> int | None:
+        """Returns the epoch ``offset`` stored checkpoints further on."""
+        position = self._surroundings.epochs.index(self._epoch) + offset
+        return self._surroundings.epochs[position] if 0 <= position < len(self._surroundings.epochs) else None
 
     @property
     def initial(self) -> Parameters:
@@ -146,6 +179,11 @@ class CheckpointContext:
     def final(self) -> Parameters:
         """Parameters of the last stored checkpoint."""
         return self._load(self._surroundings.epochs[-1])
+
+    @property
+    def reference(self) -> Parameters:
+        """Parameters of the declared reference checkpoint."""
+        return MappingProxyType(dict(_known(self._surroundings.reference, "a reference checkpoint")()))
 
     @property
     def train(self) -> Samples:
@@ -165,18 +203,24 @@ class CheckpointContext:
         """Returns what every linear and convolution layer gives."""
         return _known(self._surroundings.network, "a model")().pre_activations(parameters, inputs)
 
+    def trace(self, parameters: Parameters, inputs: torch.Tensor) -> LayerTrace:
+        """Returns the network's outputs with their graph, and what its layers were given."""
+        return _known(self._surroundings.network, "a model")().trace(parameters, inputs)
+
+    def evaluate(self, parameters: Parameters, samples: Samples) -> Evaluation:
+        """Returns the task's mean loss and accuracy over ``samples`` at ``parameters``."""
+        task = _known(self.subject.task, "a task")
+        evaluator = None if self._surroundings.evaluator is None else self._surroundings.evaluator()
+        if evaluator is not None and evaluator.takes(samples):
+            return evaluator.evaluate(parameters, samples)
+        return evaluate(task, lambda inputs: self.apply(parameters, inputs), samples)
+
     @property
     def generator(self) -> torch.Generator:
         """A fresh generator seeded by the measure, its options, the run and the epoch."""
         key = repr((self._measure, self._options, self.run.init_scale, self._epoch))
         words = hashlib.sha256(key.encode()).digest()[:8]
         return build_generator(self.run.seed, int.from_bytes(words[:4], "big"), int.from_bytes(words[4:], "big"))
-
-    def _neighbour(self, offset: int) -> Parameters | None:
-        position = self._surroundings.epochs.index(self._epoch) + offset
-        if not 0 <= position < len(self._surroundings.epochs):
-            return None
-        return self._load(self._surroundings.epochs[position])
 
     def _load(self, epoch: int) -> Parameters:
         return MappingProxyType(dict(self._surroundings.load(epoch)))

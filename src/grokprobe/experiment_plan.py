@@ -9,9 +9,9 @@ from grokprobe import names
 from grokprobe.binding import Binding, BoundRun, bind_run, find_constant_tensors
 from grokprobe.errors import CheckpointError
 from grokprobe.experiments import Experiment
+from grokprobe.planned_measures import PlannedMeasure
 from grokprobe.planning import (
     Applications,
-    PlannedMeasure,
     find_applications,
     find_wanted,
     input_digests,
@@ -97,7 +97,7 @@ def plan_experiment(
         constant=constant,
         settings=given.settings,
         factory=given.factory,
-        needed=frozenset().union(*(measure.probe.requires for measure in measures)),
+        needed=frozenset().union(*(measure.requires for measure in measures)),
     )
     runs = tuple(bind_run(experiment, member, binding) for member in experiment.members)
     applications = find_applications(measures, list(runs))
@@ -155,6 +155,8 @@ def _evaluated_history() -> PlannedMeasure:
         group=names.HISTORY,
         probe=probe,
         options=options,
+        requires=probe.requires,
+        reach=0,
         specs=probe.variables(options),
         distribution=("grokprobe", ""),
     )

@@ -10,7 +10,7 @@ from grokprobe.context import CheckpointContext, Network, Surroundings
 from grokprobe.dataset import assemble_dataset
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Requirement, RunCoordinates, Samples, Subject, Task
-from grokprobe.planning import PlannedMeasure, build_requests, check_tables, plan_measures
+from grokprobe.planned_measures import PlannedMeasure, build_requests, check_tables, plan_measures
 from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.settings import parse_settings
 
@@ -18,24 +18,26 @@ from grokprobe.settings import parse_settings
 def measure(
     model: torch.nn.Module,
     *,
-    probes: Sequence[str],
+    probes: Sequence[str] = (),
+    compressors: Sequence[str] = (),
     task: Task | None = None,
     train: Samples | None = None,
     test: Samples | None = None,
     settings: Sequence[str] = (),
 ) -> xr.DataTree:
-    """Measures a live model with probes, in its present state.
+    """Measures a live model with probes and compressors, in its present state.
 
     Args:
         model: any module; it is put into evaluation mode for the time of the call.
-        probes: labels, as for ``analyze``.
+        probes: labels, as for ``analyze``; of those and the compressors at least one.
+        compressors: labels, likewise; they need a task and test samples.
         task: the task it learns, for probes that ask.
         train: training samples, for probes that ask.
         test: test samples, for probes that ask.
         settings: ``LABEL.KEY=VALUE`` options, as for ``--set``.
 
     Returns:
-        One group ``probes/<label>`` a probe, without leading dimensions.
+        One group ``probes/<label>`` a probe and ``compressors/<label>`` a compressor, without leading dimensions.
 
     Raises:
         UsageError: an unknown probe or option, or a probe that does not apply; the message says why.
@@ -47,7 +49,14 @@ def measure(
     """
     plugins = load_plugins(PluginSelection.from_environment())
     tables = parse_settings(settings)
-    requests = build_requests(names.PROBES, probes, plugins, tables)
+    requests = [
+        request
+        for kind, labels in ((names.PROBES, probes), (names.COMPRESSORS, compressors))
+        if labels
+        for request in build_requests(kind, labels, plugins, tables)
+    ]
+    if not requests:
+        raise UsageError("measure: expected the name of at least one probe or compressor, found none")
     check_tables(tables, requests)
     planned = plan_measures(requests, plugins)
     parameters = {name: tensor.detach() for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
@@ -79,7 +88,7 @@ def measure(
 
 
 def _measure(planned: PlannedMeasure, surroundings: Surroundings) -> xr.Dataset:
-    absent = planned.probe.requires - surroundings.subject.available
+    absent = planned.requires - surroundings.subject.available
     if absent:
         raise UsageError(f"{planned.group} does not apply here: it needs {', '.join(sorted(absent))}")
     if reason := planned.probe.applies(surroundings.subject, planned.options).reason:

@@ -20,7 +20,7 @@ from grokprobe.checkpoints import read_checkpoint
 from grokprobe.context import CheckpointContext, Surroundings
 from grokprobe.errors import GrokprobeError, StoreError, reporting_write_errors
 from grokprobe.interfaces import Parameters
-from grokprobe.planning import PlannedMeasure
+from grokprobe.planned_measures import PlannedMeasure
 from grokprobe.status import Status
 from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row
 from grokprobe.variables import Measurement, check_measurement
@@ -125,8 +125,10 @@ def build_surroundings(run: BoundRun, device: str) -> Surroundings:
     """Returns what the Contexts of a run share, with a loader that keeps the last few checkpoints."""
 
     @functools.lru_cache(maxsize=LOADED_CHECKPOINTS)
+    @torch.inference_mode(False)  # what is kept is for all measures: the first may be in that mode
     def load(epoch: int) -> Parameters:
-        content = read_checkpoint(run.checkpoints[epoch].path, state_dict_key=run.state_dict_key)
+        checkpoint = run.checkpoints[epoch]
+        content = read_checkpoint(checkpoint.path, state_dict_key=run.state_dict_key, member=checkpoint.member)
         return {name: tensor.to(device) for name, tensor in content.parameters.items()}
 
     return run.surroundings(torch.device(device), load)

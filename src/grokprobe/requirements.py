@@ -12,6 +12,7 @@ class Requirement(StrEnum):
     TRAIN_SPLIT = "train split"
     TEST_SPLIT = "test split"
     NEIGHBOURS = "neighbours"
+    INITIAL = "initial checkpoint"
     FINAL = "final checkpoint"
     OTHER_RUN = "another run"
 

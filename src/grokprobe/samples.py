@@ -1,6 +1,7 @@
-"""Samples of a task, and which of them are for training."""
+"""Samples of a task, which of them are for training, and what an evaluation on some of them says."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -24,6 +25,15 @@ class Samples:
     def at(self, indices: torch.Tensor) -> "Samples":
         """Returns the samples at ``indices``, in that order."""
         return Samples(inputs=self.inputs[indices], targets=self.targets[indices])
+
+
+class Evaluation(NamedTuple):
+    """Loss and accuracy of a network on one set of samples."""
+
+    #: Mean loss over the samples, in nats.
+    loss: float
+    #: Fraction classified correctly, in [0, 1].
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

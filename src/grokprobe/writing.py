@@ -1,4 +1,4 @@
-"""Carrying out the plan of one experiment: groups, units, history, summary."""
+"""Carrying out the plan of one experiment: groups, units, history, paths, summary."""
 
 import time
 from collections import Counter
@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from grokprobe import names
-from grokprobe.curves import history_attributes, leading_coordinates, write_recorded_history, write_summary
+from grokprobe.curves import (
+    history_attributes,
+    in_epoch_units,
+    leading_coordinates,
+    write_paths,
+    write_recorded_history,
+    write_summary,
+)
 from grokprobe.errors import UsageError, reporting_write_errors
 from grokprobe.experiment_plan import ExperimentPlan
 from grokprobe.pipeline import Failure, Receipt, Unit, UnitMeasure, measure_first, run_unit
-from grokprobe.planning import PlannedMeasure, RunKey, check_unchanged, epochs_by_run, leading_order
+from grokprobe.planned_measures import PlannedMeasure
+from grokprobe.planning import RunKey, check_unchanged, epochs_by_run, leading_order
 from grokprobe.progress import Progress
 from grokprobe.status import Status
 from grokprobe.store import (
@@ -50,8 +58,12 @@ def write_experiment(
         units = list(_build_units(plan, cubes, (store.path, generation + 1, device)))
     try:
         receipt = _run_units(units, store, executor, progress)
-    finally:
-        store.publish()  # also when interrupted: what is measured is shown
+    finally:  # also when interrupted: what is measured is shown, with what follows from it
+        try:
+            with reporting_write_errors(store.path):
+                write_paths(plan, store)
+        finally:
+            store.publish()
     with reporting_write_errors(store.path):
         failures = write_recorded_history(plan, store, ledger) if experiment.is_native else []
         write_summary(plan, store)
@@ -86,7 +98,8 @@ def _create_variables(plan: ExperimentPlan, cubes: Mapping[str, Cube], device: s
             runs = [plan.runs[position] for position in plan.applications.runs[group]]
             first = measure_first(measure, runs, device)
             if first is not None:
-                cubes[group].create_variables(measure.specs, first.coordinates)
+                specs = in_epoch_units(measure.specs, plan.experiment.epoch_units)
+                cubes[group].create_variables(specs, first.coordinates)
 
 
 def _attributes(plan: ExperimentPlan) -> dict[str, Any]:

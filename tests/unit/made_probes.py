@@ -34,6 +34,7 @@ class MadeProbe:
         specs: tuple[VariableSpec, ...] = (VALUE,),
         version: str = "1",
     ) -> None:
+        self.variants: Any = {}
         self.name, self.version, self.requires = name, version, requires
         self.function, self.specs = function, specs
 

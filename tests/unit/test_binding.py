@@ -10,8 +10,10 @@ import torch
 import grokprobe
 from grokprobe.analysis import AnalysisReport
 from grokprobe.errors import UsageError
-from grokprobe.interfaces import Context, Requirement
-from unit.foreign_network import HIDDEN, SETTINGS, P, build_network, write_foreign_run
+from grokprobe.evaluation import FormEvaluator
+from grokprobe.interfaces import Context, Evaluation, Parameters, Requirement, Samples
+from grokprobe.splits import split_samples
+from unit.foreign_network import HIDDEN, SETTINGS, TASK, P, build_network, write_foreign_run
 from unit.made_probes import MadeProbe, install_plugin
 
 MODEL = frozenset({Requirement.MODEL})
@@ -74,6 +76,55 @@ def test_a_network_of_ones_own_needs_no_task(bench: Bench) -> None:
     probe = MadeProbe("logit", first_logit, requires=MODEL)
     assert bench.analyze(probe, model="my_networks:build").exit_code == 0
     assert bench.values() == pytest.approx(expected_logits(), rel=1e-6)
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_evaluation_is_that_of_the_network_in_use(bench: Bench, is_own: bool) -> None:
+    class Negated(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = build_network(0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return -self.model(x)
+
+    module = ModuleType("my_networks")
+    vars(module)["build"] = Negated
+    bench.monkeypatch.setitem(sys.modules, "my_networks", module)
+    fast: list[Samples] = []
+    plain = FormEvaluator.evaluate
+
+    def evaluate(self: FormEvaluator, parameters: Parameters, samples: Samples) -> Evaluation:
+        fast.append(samples)
+        return plain(self, parameters, samples)
+
+    bench.monkeypatch.setattr(FormEvaluator, "evaluate", evaluate)
+
+    def test_loss(context: Context) -> float:
+        subset = context.test.at(torch.arange(len(context.test)))  # equal samples, evaluated by the network itself
+        assert context.evaluate(context.parameters, context.test).loss == pytest.approx(
+            context.evaluate(context.parameters, subset).loss, rel=1e-6
+        )
+        return context.evaluate(context.parameters, context.test).loss
+
+    probe = MadeProbe("loss", test_loss, requires=frozenset({Requirement.MODEL, Requirement.TEST_SPLIT}))
+    settings = (*SETTINGS, "task.split=seed:0")
+    model = {} if is_own else {"model": "my_networks:build"}
+    assert bench.analyze(probe, *settings, task="modular_addition", **model).exit_code == 0
+    test = split_samples(TASK, "seed:0", "")[1]
+    sign = 1 if is_own else -1
+    outputs = [sign * build_network(epoch)(test.inputs).detach() for epoch in (0, 10)]
+    expected = [float(TASK.loss(one, test.targets)) for one in outputs]
+    assert bool(fast) is is_own
+    assert bench.values("loss") == pytest.approx(expected, rel=1e-6)
+
+
+def test_samples_of_the_measure_need_no_split(bench: Bench) -> None:
+    samples = Samples(inputs=torch.eye(2 * P)[:3], targets=torch.arange(3))
+    probe = MadeProbe("loss", lambda context: context.evaluate(context.parameters, samples).loss, requires=MODEL)
+    assert bench.analyze(probe, *SETTINGS, task="modular_addition").exit_code == 0
+    outputs = [build_network(epoch)(samples.inputs).detach() for epoch in (0, 10)]
+    assert bench.values("loss") == pytest.approx([float(TASK.loss(one, samples.targets)) for one in outputs], rel=1e-6)
 
 
 @pytest.mark.parametrize("factory", ["no_such_module:build", "json:absent", "json", ":build", "json:"])

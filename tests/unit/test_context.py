@@ -6,6 +6,7 @@ import torch
 from grokprobe.context import CheckpointContext, Network, Surroundings
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Requirement, RunCoordinates, Samples, Subject
+from grokprobe.probes.hessian import HessianOptions
 from unit.testing.miniature import NoOptions, SizeOptions
 
 STORED = {epoch: {"w": torch.full((2, 2), float(epoch))} for epoch in (0, 5, 20)}
@@ -39,6 +40,22 @@ def test_neighbours_are_the_stored_ones(epoch: int, previous: int | None, follow
     assert int(context.initial["w"][0, 0]) == 0
     assert int(context.final["w"][0, 0]) == 20
     assert int(context.parameters["w"][0, 0]) == epoch == context.epoch
+
+
+def test_neighbours_further_away_and_their_epochs() -> None:
+    context = build(0)
+    assert [context.neighbour_epoch(offset) for offset in (-1, 0, 1, 2, 3)] == [None, 0, 5, 20, None]
+    assert int(context.neighbour(2)["w"][0, 0]) == 20
+
+
+def test_at_other_parameters_all_else_stays() -> None:
+    context = build(5, options=SizeOptions())
+    other = context.at({"w": torch.ones(2, 2)})
+    assert other.parameters["w"].equal(torch.ones(2, 2))
+    assert int(context.parameters["w"][0, 0]) == 5
+    assert (other.epoch, other.options, int(other.next["w"][0, 0])) == (5, context.options, 20)
+    with pytest.raises(TypeError):
+        other.parameters["w"] = torch.zeros(2, 2)
 
 
 def test_nothing_is_loaded_before_it_is_asked_for() -> None:
@@ -77,6 +94,11 @@ def test_generators_are_fresh_and_equal_for_equal_work() -> None:
 )
 def test_generators_differ_for_different_work(changed: dict[str, Any]) -> None:
     assert draw(**{"options": SizeOptions()} | changed) != draw(options=SizeOptions())
+
+
+def test_an_option_that_only_bounds_the_memory_changes_no_generator() -> None:
+    assert draw(options=HessianOptions(batch_size=7)) == draw(options=HessianOptions())
+    assert draw(options=HessianOptions(num_probes=7)) != draw(options=HessianOptions())
 
 
 def test_what_was_not_declared_is_refused() -> None:

@@ -180,7 +180,7 @@ def test_nan_is_a_result(bench: Bench) -> None:
         (Requirement.MODEL, "no model fits"),
         (Requirement.TRAIN_SPLIT, "its training split is unknown"),
         (Requirement.TEST_SPLIT, "its test split is unknown"),
-        (Requirement.OTHER_RUN, "no reference run is given"),
+        (Requirement.OTHER_RUN, "no reference is declared; say --set run.reference=PATH"),
     ],
 )
 def test_what_cannot_be_had_does_not_apply(bench: Bench, requirement: Requirement, reason: str) -> None:
@@ -236,6 +236,19 @@ def test_a_checkpoint_between_two_others_concerns_its_neighbours_only(bench: Ben
     bench.write([60])  # another end of the run
     report = bench.analyze(*probes)
     assert {name: measured(report, name)[1] for name in ("step", "own", "far")} == {"step": 2, "own": 1, "far": 8}
+
+
+def test_the_epoch_of_a_neighbour_is_an_input(bench: Bench) -> None:
+    def width(context: Context) -> float:
+        following = context.neighbour_epoch(1)
+        return math.nan if following is None else float(following - context.epoch)
+
+    probe = MadeProbe("width", width, requires=frozenset({Requirement.WEIGHTS, Requirement.NEIGHBOURS}))
+    bench.analyze(probe)
+    assert bench.group("width").value.sel(epoch=20) == 10
+    (bench.root / "run" / "30.pt").rename(bench.root / "run" / "35.pt")  # the same bytes
+    assert measured(bench.analyze(probe), "width") == (4, 2)
+    assert bench.group("width").value.sel(epoch=20) == 15
 
 
 def test_nothing_is_measured_twice(bench: Bench) -> None:
@@ -326,3 +339,56 @@ def test_a_file_that_cannot_be_opened_costs_its_own_results_only(bench: Bench, m
     (failure,) = report.failures
     assert "Permission denied" in failure.reason
     assert bench.group("good").status.to_numpy().tolist() == [1, 2, 1, 1]
+
+
+def test_the_first_checkpoint_is_an_input_of_what_requires_it(bench: Bench) -> None:
+    probe = MadeProbe(
+        "start", lambda context: float(context.initial["net.embed"].sum()), requires=frozenset({Requirement.INITIAL})
+    )
+    bench.analyze(probe)
+    bench.write([0])  # the same checkpoint again: nothing has changed
+    (experiment,) = bench.analyze(probe).experiments
+    assert experiment.measured["probes/start"] == (4, 0)
+    torch.save(stranger_parameters(5, 4, epoch=77), bench.root / "run" / "0.pt")
+    (experiment,) = bench.analyze(probe).experiments
+    assert experiment.measured["probes/start"] == (4, 4)
+
+
+def test_a_reference_is_a_file_or_the_last_checkpoint_of_a_run_and_an_input(bench: Bench) -> None:
+    def distance(context: Context) -> float:
+        return float((context.reference["net.embed"] - context.parameters["net.embed"]).abs().sum())
+
+    probe = MadeProbe("distance", distance, requires=frozenset({Requirement.OTHER_RUN}))
+    write_stranger_run(bench.root / "other", [3, 30], p=5, width=4)
+    bench.analyze(probe, settings=[f"run.reference={bench.root / 'other'}"])
+    assert bench.group("distance").value.sel(epoch=30) == 0  # both are seed 0 at epoch 30
+    assert (bench.group("distance").value.sel(epoch=[0, 10, 20]) > 0).all()
+    (experiment,) = bench.analyze(probe, settings=[f"run.reference={bench.root / 'run' / '10.pt'}"]).experiments
+    assert experiment.measured["probes/distance"] == (4, 4)
+    assert bench.group("distance").value.sel(epoch=10) == 0
+
+
+def test_a_reference_that_cannot_be_compared_with_is_said(bench: Bench) -> None:
+    probe = MadeProbe("distance", lambda context: 0.0, requires=frozenset({Requirement.OTHER_RUN}))
+    write_stranger_run(bench.root / "wider", [0], p=5, width=6)
+    report = bench.analyze(probe, settings=[f"run.reference={bench.root / 'wider'}"], dry_run=True)
+    assert "has another tensor net.embed: (6, 5)" in report.experiments[0].not_applicable["probes/distance"]
+    write_stranger_run(bench.root / "several" / "a", [0])
+    write_stranger_run(bench.root / "several" / "b", [0])
+    with pytest.raises(UsageError, match="expected one checkpoint file or the directory of one run, found 2 runs"):
+        bench.analyze(probe, settings=[f"run.reference={bench.root / 'several'}"])
+
+
+def test_a_measure_in_inference_mode_spoils_nothing_for_one_that_needs_gradients(bench: Bench) -> None:
+    @torch.inference_mode()
+    def look(context: Context) -> float:
+        return float(context.parameters["net.embed"].sum())
+
+    def differentiate(context: Context) -> float:
+        factor = torch.ones((), requires_grad=True)
+        (slope,) = torch.autograd.grad((factor * context.parameters["net.embed"]).sum(), factor)
+        return float(slope)
+
+    report = bench.analyze(MadeProbe("look", look), MadeProbe("slope", differentiate))
+    assert report.failures == ()
+    assert bench.group("look").value.equals(bench.group("slope").value)

@@ -2,89 +2,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
 
 import grokprobe
-from grokprobe import names
 from grokprobe.errors import UsageError
 from grokprobe.planning import (
-    build_requests,
-    check_unchanged,
     epochs_by_run,
     find_wanted,
     leading_order,
-    plan_measures,
 )
-from grokprobe.plugins import Plugins, load_plugins
 from grokprobe.status import Status
 from grokprobe.store import Coordinate, Entry
 from strangers import write_stranger_run
 from unit.made_probes import MadeProbe, install_plugin
-
-
-class Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    size: int = Field(default=1, ge=1)
-    kind: str = "plain"
-
-
-class Sized(MadeProbe):
-    options: Any = Options
-
-
-@pytest.fixture
-def plugins(monkeypatch: pytest.MonkeyPatch) -> Plugins:
-    cheap = Sized("sized", lambda context: 1.0)
-    cheap.is_cheap = True
-    return load_plugins(install_plugin(monkeypatch, "planned", cheap, MadeProbe("dear", lambda context: 1.0)))
-
-
-def labels(plugins: Plugins, chosen: list[str] | None) -> list[str]:
-    return [request.label for request in build_requests(names.PROBES, chosen, plugins, {})]
-
-
-def test_nothing_named_is_the_cheap_ones(plugins: Plugins) -> None:
-    assert "sized" in labels(plugins, None)
-    assert "dear" not in labels(plugins, None)
-    assert {"sized", "dear"} <= set(labels(plugins, ["all"]))
-    assert labels(plugins, ["dear", "sized@b", "dear"]) == ["dear", "sized@b"]
-    with pytest.raises(UsageError, match="expected at least one name among"):
-        labels(plugins, [])
-
-
-def test_a_label_has_its_own_options(plugins: Plugins) -> None:
-    settings = {"sized": {"size": 2}, "sized@big": {"size": 9}}
-    requests = build_requests(names.PROBES, ["sized", "sized@big", "sized@other"], plugins, settings)
-    planned = plan_measures(requests, plugins)
-    assert [measure.group for measure in planned] == ["probes/sized", "probes/sized@big", "probes/sized@other"]
-    assert [measure.options.model_dump()["size"] for measure in planned] == [2, 9, 1]
-    assert planned[0].attributes()["options"] == {"size": 2, "kind": "plain"}
-    assert planned[0].attributes()["distribution"] == "planned"
-
-
-@pytest.mark.parametrize(
-    ("options", "fault"),
-    [
-        ({"size": 0}, r"sized\.size: .*greater than or equal to 1.*found 0"),
-        ({"size": "x"}, r"sized\.size: .*found ['\"]x"),
-        ({"sise": 2}, r"sized\.sise: .*size"),
-        ({"size": 0, "kind": 3}, r"sized\.size.*; sized\.kind"),
-    ],
-)
-def test_every_fault_of_the_options_is_named(plugins: Plugins, options: dict[str, Any], fault: str) -> None:
-    with pytest.raises(UsageError, match=fault):
-        plan_measures(build_requests(names.PROBES, ["sized"], plugins, {"sized": options}), plugins)
-
-
-def test_a_group_measured_otherwise_is_refused(plugins: Plugins) -> None:
-    (first, second) = plan_measures(
-        build_requests(names.PROBES, ["sized", "sized@b"], plugins, {"sized@b": {"size": 2}}), plugins
-    )
-    check_unchanged(first, first.attributes(), "e/probes/sized")
-    with pytest.raises(UsageError, match=r"e/probes/sized was measured with options .*'size': 1.*label \(sized@…\)"):
-        check_unchanged(second, first.attributes(), "e/probes/sized")
-
 
 AT = Coordinate("e/probes/p", 0, 1.0, 0)
 

@@ -19,6 +19,9 @@ COMMANDS: Final = {
     "train": ("grokprobe.cli.train", "Train a sweep over seeds and initialisation scales."),
     "analyze": ("grokprobe.cli.analyze", "Measure checkpoints into one labelled dataset."),
     "info": ("grokprobe.cli.info", "Say what is in a checkpoint tree, a file or a results store."),
+    "plot": ("grokprobe.cli.plot", "Draw figures of a results store."),
+    "report": ("grokprobe.cli.report", "Write one HTML page about a results store."),
+    "convert": ("grokprobe.cli.convert", "Write any checkpoints again as runs of safetensors files."),
     "plugins": ("grokprobe.cli.plugins", "List every task and measure, and where it comes from."),
 }
 INTERRUPTED: Final = 128 + signal.SIGINT

@@ -9,6 +9,7 @@ import click
 from grokprobe.analysis import AnalysisRequest, carry_out
 from grokprobe.analysis_report import AnalysisReport
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
+from grokprobe.cli.labels import split_labels
 from grokprobe.executors import SerialExecutor
 
 
@@ -16,8 +17,10 @@ from grokprobe.executors import SerialExecutor
 @click.argument("checkpoints", type=click.Path(path_type=Path))
 @click.option("--out", default="results.zarr", show_default=True, help="Results store to create or add to.")
 @click.option(
-    "--probes", metavar="A,B", help="Probes by name or label (name@variant); all for all. Default: the cheap."
+    "--probes", metavar="A,B", help="Probes by name or label (name@variant); all for all. Default: cheap measures."
 )
+@click.option("--compressors", metavar="A,B", help="Compressors, likewise. What is not named does not run.")
+@click.option("--geometry", metavar="A,B", help="Metrics, likewise.")
 @click.option("--task", metavar="NAME|FILE.py:CLASS", help="Task of checkpoints that do not say theirs.")
 @click.option("--model", default="", metavar="MODULE|FILE.py:FACTORY", help="Network that the checkpoints fit.")
 @click.option("--layout", metavar="PATTERN", help="Where coordinates are in the path: 'scale_{init_scale}/{epoch}.pt'.")
@@ -30,15 +33,22 @@ from grokprobe.executors import SerialExecutor
 @click.option("--retry-failed", is_flag=True, help="Measure again what failed.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @session_options
-def command(session: Session, /, probes: str | None, **options: Any) -> int:
+def command(
+    session: Session, /, probes: str | None, compressors: str | None, geometry: str | None, **options: Any
+) -> int:
     """Measures CHECKPOINTS, a file or a directory tree, into one labelled dataset.
 
     Runs of grokprobe train say everything themselves. For others, --layout says where seed, init_scale and epoch
     are, and --task what was learned. Files that are no checkpoints are named and skipped. Nothing in a file is
     executed. The same command given again resumes; new checkpoints are added to the dataset.
     """
-    labels = None if probes is None else [label.strip() for label in probes.split(",") if label.strip()]
-    request = AnalysisRequest(probes=labels, plugins=session.plugins, **options)
+    request = AnalysisRequest(
+        probes=split_labels(probes),
+        compressors=split_labels(compressors),
+        geometry=split_labels(geometry),
+        plugins=session.plugins,
+        **options,
+    )
     report = carry_out(request, SerialExecutor(), session.progress())
     session.say_all("note", list(report.notices))
     session.say_all("not a checkpoint", [f"{file.path}: {file.reason}" for file in report.skipped])

@@ -9,13 +9,14 @@ from grokprobe.interfaces.measures import Compressor, GeometryMetric, Measure, P
 from grokprobe.interfaces.stacked import Stacked, StackedForm
 from grokprobe.interfaces.task import Likelihood, PeriodicAxis, Task
 from grokprobe.requirements import Applicability, Requirement
-from grokprobe.samples import Samples, Split
+from grokprobe.samples import Evaluation, Samples, Split
 from grokprobe.variables import Measurement, VariableSpec
 
 __all__ = [
     "Applicability",
     "Compressor",
     "Context",
+    "Evaluation",
     "GeometryMetric",
     "Likelihood",
     "Measure",

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import torch
 
 from grokprobe.interfaces.task import Task
+from grokprobe.numerics.layer_trace import LayerTrace
 from grokprobe.requirements import Requirement
-from grokprobe.samples import Samples
+from grokprobe.samples import Evaluation, Samples
 
 #: Parameters of a network by name, as in a state dict.
 Parameters = Mapping[str, torch.Tensor]
@@ -61,6 +62,10 @@ class Context(Protocol):
         """Floating-point tensors of the checkpoint, on :attr:`device`, by the file's own names."""
         ...
 
+    def at(self, parameters: Parameters) -> "Context":
+        """Returns this context at other parameters of the same names, shapes and types."""
+        ...
+
     @property
     def previous(self) -> Parameters | None:
         """Parameters of the stored checkpoint before this one, loaded on access; None at the first."""
@@ -69,6 +74,18 @@ class Context(Protocol):
     @property
     def next(self) -> Parameters | None:
         """Parameters of the stored checkpoint after this one, loaded on access; None at the last."""
+        ...
+
+    def neighbour(self, offset: int) -> Parameters | None:
+        """Returns the parameters ``offset`` stored checkpoints after this one (before, if negative).
+
+        None beyond the ends of the run. :attr:`previous` and :attr:`next` are those at −1 and 1. A probe looks no
+        further: only these two count among its inputs, so that it is measured again where they change.
+        """
+        ...
+
+    def neighbour_epoch(self, offset: int) -> int | None:
+        """Returns the epoch of :meth:`neighbour`; None beyond the ends of the run."""
         ...
 
     @property
@@ -81,6 +98,11 @@ class Context(Protocol):
         """Parameters of the run's last stored checkpoint, loaded on access."""
         ...
 
+    @property
+    def reference(self) -> Parameters:
+        """Parameters of the checkpoint that the user declared as reference, by the names of :attr:`parameters`."""
+        ...
+
     def apply(self, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
         """Returns the network's outputs at ``parameters`` (named as in :attr:`parameters`), in evaluation mode."""
         ...
@@ -91,6 +113,20 @@ class Context(Protocol):
         The order is that of execution. The key is the layer's label: the name of its weight in :attr:`parameters`
         without a trailing ``.weight``; a layer that is used again gives ``label#2`` and so on. The network is in
         evaluation mode.
+        """
+        ...
+
+    def trace(self, parameters: Parameters, inputs: torch.Tensor) -> LayerTrace:
+        """Returns the outputs of :meth:`apply` with their graph, and what its linear and convolution layers were given.
+
+        With it, :mod:`grokprobe.numerics.fisher` takes a Context as the network to differentiate.
+        """
+        ...
+
+    def evaluate(self, parameters: Parameters, samples: Samples) -> Evaluation:
+        """Returns the task's mean loss and accuracy over ``samples`` at ``parameters``.
+
+        The network may be computed in a faster form than that of :meth:`apply`, equal to it to rounding.
         """
         ...
 
@@ -111,7 +147,10 @@ class Context(Protocol):
 
     @property
     def generator(self) -> torch.Generator:
-        """A generator seeded by the measure, its options, the run and the epoch: fresh at every access."""
+        """A generator seeded by the measure, its options, the run and the epoch: fresh at every access.
+
+        An option that only bounds the memory is declared with ``Field(repr=False)``: it is no part of the seed.
+        """
         ...
 
     @property

@@ -1,6 +1,6 @@
 """The three kinds of measures, and what they have in common."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from grokprobe.interfaces.context import Context, Parameters, Subject
 from grokprobe.requirements import Applicability, Requirement
-from grokprobe.variables import Measurement, VariableSpec
+from grokprobe.variables import Coordinate, Measurement, VariableSpec
 
 
 class Measure(Protocol):
@@ -25,6 +25,9 @@ class Measure(Protocol):
     is_cheap: bool
     #: Strict pydantic model of its options, every field with a default.
     options: type[BaseModel]
+    #: Variant → the option values that a label ``name@variant`` starts from. A label with any other variant starts
+    #: from the defaults; one that is almost a variant's, with no option set for it, is refused.
+    variants: Mapping[str, Mapping[str, Any]]
 
     def applies(self, subject: Subject, options: Any) -> Applicability:
         """Says whether it applies beyond :attr:`requires`, from what is known before anything runs."""
@@ -50,11 +53,23 @@ class Probe(Measure, Protocol):
 class Compressor(Measure, Protocol):
     """The parameters of a checkpoint compressed by an amount in [0, 1].
 
-    Core evaluates accuracy and loss over the amounts, their area and the compressibility.
+    Core evaluates accuracy and loss over the amounts on the test split, their area and the compressibility, for the
+    whole network and, on request, for one part of it at a time.
     """
 
     def amounts(self, options: Any) -> np.ndarray:
         """Returns the increasing grid of amounts, from 0 (unchanged) to at most 1."""
+        ...
+
+    def labels(self, options: Any) -> Mapping[str, Coordinate]:
+        """Returns further labels along the amounts, such as numbers of bits; empty where there are none."""
+        ...
+
+    def parts(self, subject: Subject, options: Any) -> Mapping[str, tuple[str, ...]]:
+        """Returns label → names of the parameters, for each part of the network that can be compressed by itself.
+
+        Together they are all parameters that :meth:`compress` changes.
+        """
         ...
 
     def compress(self, context: Context, amounts: Sequence[float]) -> Iterator[Parameters]:

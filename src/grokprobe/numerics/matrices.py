@@ -12,8 +12,8 @@ UNDEFINED: Final = float("nan")
 class MatrixSize:
     """How large a matrix is, and how many directions its size is spread over.
 
-    All three are invariant to orthogonal rotations from the left and the right; the norms scale with the absolute value
-    of a factor, the stable rank does not change.
+    All are invariant to orthogonal rotations from the left and the right; the norms and the singular values scale with
+    the absolute value of a factor, the stable rank does not change.
     """
 
     #: Frobenius norm ‖W‖_F = √Σ w².
@@ -22,6 +22,8 @@ class MatrixSize:
     spectral_norm: float
     #: ‖W‖_F² / σ_max², between 1 and the rank; NaN for a matrix of zeros.
     stable_rank: float
+    #: All singular values, from the largest on, float64 of shape (min(rows, columns),).
+    singular_values: torch.Tensor
 
 
 def compute_matrix_size(matrix: torch.Tensor) -> MatrixSize:
@@ -43,7 +45,8 @@ def compute_matrix_size(matrix: torch.Tensor) -> MatrixSize:
         >>> assert abs(size.stable_rank - 3) < 1e-12 and abs(size.spectral_norm - 1) < 1e-12
     """
     if not torch.isfinite(matrix).all():
-        return MatrixSize(norm=UNDEFINED, spectral_norm=UNDEFINED, stable_rank=UNDEFINED)
+        undefined = torch.full((min(matrix.shape),), UNDEFINED, dtype=torch.float64, device=matrix.device)
+        return MatrixSize(norm=UNDEFINED, spectral_norm=UNDEFINED, stable_rank=UNDEFINED, singular_values=undefined)
     singular_values = torch.linalg.svdvals(matrix.detach().to(torch.float64))
     largest = singular_values.max()
     return MatrixSize(
@@ -51,4 +54,5 @@ def compute_matrix_size(matrix: torch.Tensor) -> MatrixSize:
         spectral_norm=largest.item(),
         # The ratio is squared, not the values: tiny matrices would underflow. A matrix of zeros gives 0 / 0, NaN.
         stable_rank=(singular_values / largest).square().sum().item(),
+        singular_values=singular_values,
     )

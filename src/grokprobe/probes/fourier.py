@@ -1,7 +1,8 @@
 """The ``fourier`` probe: how concentrated each neuron's weights are in frequency."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +62,7 @@ class FourierProbe:
     requires = frozenset({Requirement.WEIGHTS})
     is_cheap = True
     options: type[BaseModel] = FourierOptions
+    variants: Mapping[str, Mapping[str, Any]] = {"fft": {"basis": "fft"}, "sincos": {"basis": "sincos"}}
 
     def applies(self, subject: Subject, options: FourierOptions) -> Applicability:
         """Says whether a periodic axis is known or found, and which tensors are left out."""

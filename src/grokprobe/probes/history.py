@@ -1,5 +1,8 @@
 """Loss and accuracy at the checkpoints, for runs that brought no history of their own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -31,6 +34,7 @@ class EvaluatedHistory:
     requires = frozenset({Requirement.MODEL, Requirement.TRAIN_SPLIT})
     is_cheap = True
     options: type[BaseModel] = HistoryOptions
+    variants: Mapping[str, Mapping[str, Any]] = {}
 
     def applies(self, subject: Subject, options: HistoryOptions) -> Applicability:
         """Applies wherever its requirements are met by a task."""

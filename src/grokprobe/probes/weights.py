@@ -1,8 +1,10 @@
 """The ``weights`` probe: size, inequality and effective rank of every weight tensor."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from grokprobe import names
@@ -10,13 +12,17 @@ from grokprobe.interfaces import Applicability, Context, Requirement, Subject
 from grokprobe.numerics.inequality import compute_gini
 from grokprobe.numerics.layers import as_matrix, layer_label
 from grokprobe.numerics.matrices import compute_matrix_size
+from grokprobe.probes.weight_tensors import select_weights
 from grokprobe.variables import Coordinate, Measurement, VariableSpec
 
 
 class WeightsOptions(BaseModel):
-    """Options of the ``weights`` probe: none."""
+    """Options of the ``weights`` probe."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    #: Whether to store all singular values of every layer.
+    spectrum: bool = False
 
 
 WEIGHTS_VARIABLES: Final = (
@@ -58,6 +64,19 @@ WEIGHTS_VARIABLES: Final = (
     ),
 )
 
+#: Stored on request.
+SPECTRUM: Final = VariableSpec(
+    name="spectrum",
+    dims=(names.LAYER, names.RANK),
+    units="weight",
+    bounds=(0, None),
+    description=(
+        "Singular values of the weights as a matrix (out, everything else), from the largest on; a layer with fewer"
+        " than others has NaN beyond its last."
+    ),
+    reference="grokprobe",
+)
+
 
 class WeightsProbe:
     """Measures every floating-point tensor with at least two axes that changes along the run.
@@ -71,43 +90,40 @@ class WeightsProbe:
     requires = frozenset({Requirement.WEIGHTS})
     is_cheap = True
     options: type[BaseModel] = WeightsOptions
+    variants: Mapping[str, Mapping[str, Any]] = {}
 
-    def applies(self, subject: Subject, options: WeightsOptions) -> Applicability:  # noqa: ARG002 - there are none
+    def applies(self, subject: Subject, options: WeightsOptions) -> Applicability:  # noqa: ARG002 - none matters
         """Says whether there is a weight tensor, and which tensors are left out because they never change."""
-        constant = [name for name in _matrices(subject) if name in subject.constant]
-        notices = tuple(f"{name} is left out: constant along the run, so not a weight" for name in constant)
-        if _weights(subject):
-            return Applicability(notices=notices)
-        return Applicability(reason="; ".join(["no weight has two or more axes", *notices]))
+        selection = select_weights(subject)
+        return Applicability(reason=selection.reason, notices=selection.notices)
 
-    def variables(self, options: WeightsOptions) -> tuple[VariableSpec, ...]:  # noqa: ARG002 - there are none
-        """Returns the specifications."""
-        return WEIGHTS_VARIABLES
+    def variables(self, options: WeightsOptions) -> tuple[VariableSpec, ...]:
+        """Returns the specifications; ``spectrum`` on request."""
+        return (*WEIGHTS_VARIABLES, SPECTRUM) if options.spectrum else WEIGHTS_VARIABLES
 
     def measure(self, context: Context) -> Measurement:
         """Measures one checkpoint."""
-        weights = _weights(context.subject)
-        rows: list[dict[str, float]] = []
-        for name in weights:
-            matrix = as_matrix(context.parameters[name])
-            size = compute_matrix_size(matrix)
-            rows.append(
-                {
-                    "norm": size.norm,
-                    "gini": compute_gini(matrix.abs()).item(),
-                    "stable_rank": size.stable_rank,
-                    "spectral_norm": size.spectral_norm,
-                }
-            )
-        values: dict[str, Any] = {spec.name: np.array([row[spec.name] for row in rows]) for spec in WEIGHTS_VARIABLES}
+        options: WeightsOptions = context.options
+        weights = select_weights(context.subject).parameters
+        matrices = [as_matrix(context.parameters[name]) for name in weights]
+        sizes = [compute_matrix_size(matrix) for matrix in matrices]
+        values = {
+            "norm": np.array([size.norm for size in sizes]),
+            "gini": np.array([compute_gini(matrix.abs()).item() for matrix in matrices]),
+            "stable_rank": np.array([size.stable_rank for size in sizes]),
+            "spectral_norm": np.array([size.spectral_norm for size in sizes]),
+        }
         labels = np.array([layer_label(name, context.subject.shapes) for name in weights])
-        layer = Coordinate(dim=names.LAYER, values=labels, description="weight tensor")
-        return Measurement(values=values, coordinates={names.LAYER: layer})
+        coordinates = {names.LAYER: Coordinate(dim=names.LAYER, values=labels, description="weight tensor")}
+        if options.spectrum:
+            spectra = [size.singular_values for size in sizes]
+            padded = torch.nn.utils.rnn.pad_sequence(spectra, batch_first=True, padding_value=torch.nan)
+            values["spectrum"] = padded.cpu().numpy()
+            coordinates[names.RANK] = _rank_coordinate(padded.shape[1])
+        return Measurement(values=values, coordinates=coordinates)
 
 
-def _matrices(subject: Subject) -> list[str]:
-    return [name for name, shape in subject.shapes.items() if len(shape) >= 2]
-
-
-def _weights(subject: Subject) -> list[str]:
-    return [name for name in _matrices(subject) if name not in subject.constant]
+def _rank_coordinate(length: int) -> Coordinate:
+    return Coordinate(
+        dim=names.RANK, values=np.arange(1, length + 1), description="place in descending order, from 1 on"
+    )

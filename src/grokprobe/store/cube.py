@@ -5,7 +5,7 @@ chunks only and no two writers share a file. Positions along a dimension are giv
 coordinate values are appended, readers sort.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,20 +18,9 @@ from grokprobe import names
 from grokprobe.errors import StoreError
 from grokprobe.status import Status
 from grokprobe.store.arrays import ArrayLayout, as_storable, create_array, dimensions, open_array, type_name
+from grokprobe.store.coordinates import UNASSIGNED, leading_layout, step_layout
 from grokprobe.variables import Coordinate, VariableSpec
 
-#: Marks a position of a leading coordinate whose value a killed process did not get to write.
-UNASSIGNED: Final = np.iinfo(np.int64).min
-#: Leading coordinates fit one chunk, so that writing them is one atomic rename.
-COORDINATE_CHUNK: Final = 65536
-LEADING_DTYPES: Final = {names.SEED: "int64", names.INIT_SCALE: "float64", names.EPOCH: "int64"}
-DESCRIPTIONS: Final = {
-    names.SEED: "seed of data, initialisation and order",
-    names.INIT_SCALE: "factor on every initial parameter",
-    names.EPOCH: "completed epochs or steps; 0 is the initialisation",
-}
-#: Stored where a checkpoint does not say its optimizer steps.
-UNKNOWN_STEP: Final = -1
 STATUS_ATTRIBUTES: Final = {
     "description": "what happened at this coordinate; values of other variables count only where it is ok",
     "flag_values": [int(status) for status in Status],
@@ -88,15 +77,7 @@ class Cube:
         elif self.attributes != dict(attributes):  # what is written from now on is written under these
             zarr.open_group(self._root, path=self.path, mode="r+").attrs.put(dict(attributes))
         for dim in self._leading:
-            layout = ArrayLayout(
-                shape=(0,),
-                chunks=(COORDINATE_CHUNK,),
-                dims=(dim,),
-                dtype=LEADING_DTYPES[dim],
-                fill=np.nan if dim == names.INIT_SCALE else UNASSIGNED,
-                attributes={"description": DESCRIPTIONS[dim], "units": epoch_units if dim == names.EPOCH else "1"},
-            )
-            self._create(dim, layout)
+            self._create(dim, leading_layout(dim, epoch_units))
         self._create(names.STATUS, self._leading_layout(("uint8", int(Status.MISSING), STATUS_ATTRIBUTES)))
         if names.EPOCH in self._leading:
             notes = {"description": "SHA-256 of the checkpoint's file"}
@@ -136,15 +117,7 @@ class Cube:
     def write_steps(self, steps: Mapping[int, int]) -> None:
         """Writes the coordinate ``step(epoch)``: optimizer steps by epoch; -1 where they are not known."""
         positions = self.positions(names.EPOCH)
-        layout = ArrayLayout(
-            shape=(len(positions),),
-            chunks=(COORDINATE_CHUNK,),
-            dims=(names.EPOCH,),
-            dtype="int64",
-            fill=UNKNOWN_STEP,
-            attributes={"description": "optimizer steps, -1 where unknown", "units": "steps"},
-        )
-        self._create(names.STEP, layout)
+        self._create(names.STEP, step_layout(len(positions)))
         array = self._array(names.STEP)
         if array.shape != (len(positions),):
             array.resize((len(positions),))
@@ -209,16 +182,7 @@ class Cube:
 
         Epochs of the cell that are in neither ``rows`` nor ``kept`` become missing. ``status`` is written last.
         """
-        positions = self.positions(names.EPOCH)
-        (start,) = {positions[epoch] // self._block * self._block for epoch in rows}
-        cell = {
-            position - start: epoch for epoch, position in positions.items() if start <= position < start + self._block
-        }
-        where = (
-            self.positions(names.SEED)[run[0]],
-            self.positions(names.INIT_SCALE)[run[1]],
-            slice(start, start + len(cell)),
-        )
+        where, cell = self._cell_of(run, rows)
         measured = sorted({name for row in rows.values() for name in row.values})
         unmeasured = set(self._variable_names()) - set(measured)
         for name in [*measured, *sorted(unmeasured)]:
@@ -229,12 +193,32 @@ class Cube:
         self._write_cell(names.CHECKPOINT_DIGEST, where, cell, digests, kept)
         self._write_cell(names.STATUS, where, cell, {e: np.uint8(row.status) for e, row in rows.items()}, kept)
 
+    def write_derived(self, run: tuple[int, float], values: Mapping[str, Mapping[int, Any]]) -> None:
+        """Writes variables that follow from others along one run, by name and epoch; touches no status.
+
+        In every work cell that holds one of the epochs, the values of all other epochs are forgotten.
+        """
+        for name, by_epoch in values.items():
+            for epochs in self.blocks(list(by_epoch)).values():
+                where, cell = self._cell_of(run, epochs)
+                self._write_cell(name, where, cell, {epoch: by_epoch[epoch] for epoch in epochs}, frozenset())
+
     def write_run(self, run: tuple[int, float], values: Mapping[str, np.ndarray]) -> None:
         """Writes one value per variable for a whole run, in a group without epochs."""
         where = (self.positions(names.SEED)[run[0]], self.positions(names.INIT_SCALE)[run[1]])
         for name, value in values.items():
             self._array(name)[where] = value
         self._array(names.STATUS)[where] = int(Status.OK)
+
+    def _cell_of(self, run: tuple[int, float], epochs: Iterable[int]) -> tuple[tuple[int, int, slice], dict[int, int]]:
+        """Returns where the one work cell of these epochs lies, and the epoch at each of its places."""
+        positions = self.positions(names.EPOCH)
+        (start,) = {positions[epoch] // self._block * self._block for epoch in epochs}
+        cell = {
+            position - start: epoch for epoch, position in positions.items() if start <= position < start + self._block
+        }
+        run_place = self.positions(names.SEED)[run[0]], self.positions(names.INIT_SCALE)[run[1]]
+        return (*run_place, slice(start, start + len(cell))), cell
 
     def _write_cell(
         self,

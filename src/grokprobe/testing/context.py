@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from grokprobe.context import Network
-from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Subject, Task
+from grokprobe.evaluation import evaluate
+from grokprobe.interfaces import Evaluation, Parameters, Requirement, RunCoordinates, Samples, Subject, Task
+from grokprobe.numerics.layer_trace import LayerTrace
 from grokprobe.numerics.streams import build_generator
 from grokprobe.testing.conformance import ConformanceError
 
@@ -37,10 +39,12 @@ class FixedContext:
     previous: Parameters | None = None
     #: Parameters of the checkpoint after this one.
     next: Parameters | None = None
-    #: Parameters of the first checkpoint; None for this checkpoint's.
+    #: Parameters of the first checkpoint.
     first: Parameters | None = None
     #: Parameters of the last checkpoint.
     last: Parameters | None = None
+    #: Parameters of the declared reference checkpoint.
+    other: Parameters | None = None
     #: Tensors that are the same in every checkpoint of the run.
     constant: frozenset[str] = frozenset()
     #: Coordinates of the run.
@@ -57,7 +61,9 @@ class FixedContext:
             Requirement.TRAIN_SPLIT: self.train_samples is not None,
             Requirement.TEST_SPLIT: self.test_samples is not None,
             Requirement.NEIGHBOURS: self.previous is not None or self.next is not None,
+            Requirement.INITIAL: self.first is not None,
             Requirement.FINAL: self.last is not None,
+            Requirement.OTHER_RUN: self.other is not None,
         }
         return Subject(
             task=self.task,
@@ -66,10 +72,24 @@ class FixedContext:
             available=frozenset(requirement for requirement, is_given in given.items() if is_given),
         )
 
+    def at(self, parameters: Parameters) -> "FixedContext":
+        """Returns this context at other parameters."""
+        return dataclasses.replace(self, parameters=parameters)
+
+    def neighbour(self, offset: int) -> Parameters | None:
+        """Returns the checkpoint itself or one of the two beside it; nothing further away was given."""
+        return {-1: self.previous, 0: self.parameters, 1: self.next}.get(offset)
+
+    def neighbour_epoch(self, offset: int) -> int | None:
+        """Returns the epoch of a neighbour; they follow each other by one."""
+        return None if self.neighbour(offset) is None else self.epoch + offset
+
     @property
     def initial(self) -> Parameters:
         """Parameters of the run's first checkpoint."""
-        return self.parameters if self.first is None else self.first
+        if self.first is None:
+            raise _absent("first", Requirement.INITIAL)
+        return self.first
 
     @property
     def final(self) -> Parameters:
@@ -77,6 +97,13 @@ class FixedContext:
         if self.last is None:
             raise _absent("last", Requirement.FINAL)
         return self.last
+
+    @property
+    def reference(self) -> Parameters:
+        """Parameters of the declared reference checkpoint."""
+        if self.other is None:
+            raise _absent("other", Requirement.OTHER_RUN)
+        return self.other
 
     @property
     def train(self) -> Samples:
@@ -110,6 +137,16 @@ class FixedContext:
         """Returns what every linear and convolution layer gives, in evaluation mode."""
         return self._network().pre_activations(parameters, inputs)
 
+    def trace(self, parameters: Parameters, inputs: torch.Tensor) -> LayerTrace:
+        """Returns the network's outputs with their graph, and what its layers were given, in evaluation mode."""
+        return self._network().trace(parameters, inputs)
+
+    def evaluate(self, parameters: Parameters, samples: Samples) -> Evaluation:
+        """Returns the task's mean loss and accuracy over ``samples``."""
+        if self.task is None:
+            raise ConformanceError("applies says no without a task: it is used; give FixedContext task=")
+        return evaluate(self.task, lambda inputs: self.apply(parameters, inputs), samples)
+
     def _network(self) -> Network:
         if self.model is None:
             raise _absent("model", Requirement.MODEL)
@@ -126,7 +163,9 @@ class FixedContext:
             Requirement.TRAIN_SPLIT: {"train_samples": None},
             Requirement.TEST_SPLIT: {"test_samples": None},
             Requirement.NEIGHBOURS: {"previous": None, "next": None},
+            Requirement.INITIAL: {"first": None},
             Requirement.FINAL: {"last": None},
+            Requirement.OTHER_RUN: {"other": None},
         }
         changes = {key: None for need, fields in withheld.items() if need not in requires for key in fields}
         return dataclasses.replace(self, **changes)

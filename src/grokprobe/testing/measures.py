@@ -1,5 +1,6 @@
 """The laws that probes, compressors and metrics share."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -29,6 +30,8 @@ def bind_measure(measure: Measure, context: FixedContext, options: Any) -> Fixed
     )
     require(isinstance(measure.is_cheap, bool), "is_cheap is True or False", repr(measure.is_cheap))
     defaults = _check_options(measure.options)
+    for variant, values in measure.variants.items():
+        _check_variant(measure.options, variant, values)
     chosen = next(value for value in (options, context.options, defaults) if value is not None)
     require(isinstance(chosen, measure.options), "options are an instance of the measure's model", repr(chosen))
     _check_applies(measure, context, chosen)
@@ -46,6 +49,15 @@ def _check_options(model: type[BaseModel]) -> BaseModel:
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
         raise ConformanceError(f"every option has a valid default: {fields}") from error
+
+
+def _check_variant(model: type[BaseModel], variant: str, values: Mapping[str, Any]) -> None:
+    try:
+        model.model_validate(dict(values))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ConformanceError(f"every variant is valid options: {variant}: {where}: {fault['msg']}") from error
 
 
 def _check_applies(measure: Measure, context: FixedContext, options: Any) -> None:

@@ -49,7 +49,7 @@ def equal_values(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 
 def _mappings_of(context: FixedContext) -> list[Mapping[str, torch.Tensor]]:
-    checkpoints = [context.parameters, context.previous, context.next, context.first, context.last]
+    checkpoints = [context.parameters, context.previous, context.next, context.first, context.last, context.other]
     mappings = [parameters for parameters in checkpoints if parameters is not None]
     splits = [samples for samples in (context.train_samples, context.test_samples) if samples is not None]
     mappings.extend({"inputs": samples.inputs, "targets": samples.targets} for samples in splits)

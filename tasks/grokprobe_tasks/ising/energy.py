@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,6 +69,7 @@ class EnergyProbe:
     requires = frozenset({Requirement.MODEL, Requirement.TEST_SPLIT})
     is_cheap = True
     options: type[BaseModel] = EnergyOptions
+    variants: Mapping[str, Mapping[str, Any]] = {}
 
     def applies(self, subject: Subject, options: EnergyOptions) -> Applicability:  # noqa: ARG002 - none matters
         """Says whether the task knows the energy of its inputs."""

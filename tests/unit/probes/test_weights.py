@@ -17,8 +17,8 @@ def parameters_of(seed=0):
     return {name: torch.randn(shape, generator=generator) for name, shape in SHAPES.items()}
 
 
-def measure(parameters, constant=frozenset()):
-    return check_probe(WeightsProbe(), FixedContext(parameters=parameters, constant=constant))
+def measure(parameters, constant=frozenset(), options=None):
+    return check_probe(WeightsProbe(), FixedContext(parameters=parameters, constant=constant), options)
 
 
 def applies(shapes, constant=frozenset()):
@@ -66,3 +66,29 @@ def test_layer_that_is_not_finite_is_undefined_and_harms_no_other(value):
     parameters["conv.weight"][0, 0, 0, 0] = value
     for values in measure(parameters).values.values():
         assert np.isnan(values).tolist() == [True, False]
+
+
+def test_spectrum_is_padded_with_nan_and_changes_nothing_else():
+    parameters = parameters_of()
+    measurement = measure(parameters, options=WeightsOptions(spectrum=True))
+    spectrum = measurement.values["spectrum"]
+    assert measurement.coordinates["rank"].values.tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(spectrum[0, :2], np.linalg.svd(parameters["conv.weight"].reshape(2, 12).double())[1])
+    np.testing.assert_allclose(spectrum[1], np.linalg.svd(parameters["out"].double())[1])
+    assert np.isnan(spectrum[0, 2:]).all()
+    plain = measure(parameters).values
+    assert all(np.array_equal(plain[name], measurement.values[name]) for name in plain)
+
+
+def test_rank_one_matrix_has_one_singular_value():
+    outer = torch.outer(torch.tensor([3.0, 4.0]), torch.tensor([1.0, 2.0, 2.0]))
+    values = measure({"W": outer}, options=WeightsOptions(spectrum=True)).values
+    np.testing.assert_allclose(values["spectrum"], [[15, 0]], atol=1e-12)
+    assert values["stable_rank"][0] == pytest.approx(1)
+
+
+def test_spectrum_of_a_layer_that_is_not_finite_is_undefined():
+    parameters = parameters_of()
+    parameters["out"][0, 0] = math.nan
+    spectrum = measure(parameters, options=WeightsOptions(spectrum=True)).values["spectrum"]
+    assert np.isnan(spectrum).tolist() == [[False, False, True, True], [True] * 4]

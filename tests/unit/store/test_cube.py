@@ -11,7 +11,7 @@ import zarr
 from grokprobe.errors import StoreError
 from grokprobe.status import Status
 from grokprobe.store import ResultsStore, open_results
-from grokprobe.variables import Coordinate
+from grokprobe.variables import Coordinate, VariableSpec
 from unit.store.small_store import BLOCK, GROUP, PARTS, SPECS, build_row, create_cube, read, write_rows, write_store
 
 RUN = (0, 1.0)
@@ -75,6 +75,27 @@ def test_positions_never_move(tmp_path: Path) -> None:
     dataset = read(tmp_path / "r")
     assert dataset.epoch.to_numpy().tolist() == [5, 10, 15, 20]
     assert dataset.x.sel(seed=3, init_scale=1.0).to_numpy()[[1, 3]].tolist() == [10, 20]
+
+
+def test_what_is_derived_is_written_beside_what_is_measured(tmp_path: Path) -> None:
+    rows = {epoch: build_row(epoch) for epoch in range(2 * BLOCK + 1)}
+    write_store(tmp_path / "r", {RUN: rows, (1, 1.0): rows})
+    spec = VariableSpec(name="total", description="What follows.", reference="grokprobe")
+    with ResultsStore.open(tmp_path / "r") as store:
+        cube = store.cube(GROUP, block=BLOCK)
+        cube.create_variables([spec], {})
+        cube.write_derived(RUN, {"total": {epoch: 2.0 * epoch for epoch in range(BLOCK + 2)}})
+        cube.write_derived(RUN, {"total": {1: 5.0}})
+        write_rows(cube, RUN, {BLOCK: build_row(0, Status.FAILED)}, kept=set(rows) - {BLOCK})
+        store.publish()
+    dataset = read(tmp_path / "r")
+    total = dataset.total.sel(seed=0, init_scale=1.0).to_numpy()
+    expected = [np.nan, 5.0, np.nan, np.nan]  # the first cell was written again
+    expected += [np.nan, 2.0 * (BLOCK + 1), np.nan, np.nan, np.nan]  # what was measured again has to be derived again
+    np.testing.assert_array_equal(total, expected)
+    assert np.isnan(dataset.total.sel(seed=1)).all()
+    assert (dataset.status.sel(seed=1) == Status.OK).all()
+    assert dataset.x.sel(seed=0, init_scale=1.0).to_numpy()[:BLOCK].tolist() == [0, 1, 2, 3]
 
 
 def test_growing_by_nothing_changes_no_byte(tmp_path: Path) -> None:

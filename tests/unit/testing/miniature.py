@@ -79,6 +79,7 @@ class Anywhere:
     requires = frozenset({Requirement.WEIGHTS})
     is_cheap = True
     options = NoOptions
+    variants = {}  # noqa: RUF012 - as a plugin would write it
 
     def applies(self, subject, options):
         return Applicability()
@@ -102,6 +103,12 @@ class ScalingCompressor(Anywhere):
 
     def amounts(self, options):
         return np.array([0.0, 0.5, 1.0])
+
+    def labels(self, options):
+        return {}
+
+    def parts(self, subject, options):
+        return {name: (name,) for name in subject.shapes}
 
     def compress(self, context, amounts):
         for amount in amounts:

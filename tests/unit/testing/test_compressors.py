@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from grokprobe.testing import ConformanceError, check_compressor
+from grokprobe.variables import Coordinate
 from unit.testing.miniature import ScalingCompressor, build_context
 
 
@@ -68,6 +69,50 @@ class ReusesOneBuffer(ScalingCompressor):
             yield buffers
 
 
+class Labelled(ScalingCompressor):
+    def labels(self, options):
+        return {"percent": Coordinate(dim="amount", values=np.array([0, 50, 100]))}
+
+
+class LabelsElsewhere(ScalingCompressor):
+    def labels(self, options):
+        return {"percent": Coordinate(dim="layer", values=np.array([0, 50, 100]))}
+
+
+class LabelsTooFew(ScalingCompressor):
+    def labels(self, options):
+        return {"percent": Coordinate(dim="amount", values=np.array([0, 100]))}
+
+
+class LabelsTheAmount(ScalingCompressor):
+    def labels(self, options):
+        return {"amount": Coordinate(dim="amount", values=np.array([0, 50, 100]))}
+
+
+class LabelsAnew(ScalingCompressor):
+    num_calls = 0
+
+    def labels(self, options):
+        self.num_calls += 1
+        return {"percent": Coordinate(dim="amount", values=np.arange(3) + self.num_calls)}
+
+
+def with_parts(**parts):
+    class Parted(ScalingCompressor):
+        def parts(self, subject, options):
+            return parts
+
+    return Parted
+
+
+class PartsAnew(ScalingCompressor):
+    num_calls = 0
+
+    def parts(self, subject, options):
+        self.num_calls += 1
+        return {f"all {self.num_calls}": ("weight", "bias")}
+
+
 def with_amounts(*values):
     class Regridded(ScalingCompressor):
         def amounts(self, options):
@@ -76,7 +121,7 @@ def with_amounts(*values):
     return Regridded
 
 
-@pytest.mark.parametrize("compressor", [ScalingCompressor, ReusesOneBuffer])
+@pytest.mark.parametrize("compressor", [ScalingCompressor, ReusesOneBuffer, Labelled])
 def test_conforming_compressor_passes(compressor):
     check_compressor(compressor(), build_context())
 
@@ -96,6 +141,16 @@ def test_conforming_compressor_passes(compressor):
         (with_amounts(0.0, 0.5, 0.5), "amounts increase"),
         (with_amounts(0.0, 1.5), "amounts are at most 1: 1.5"),
         (with_amounts(), "amounts is a vector"),
+        (LabelsElsewhere, "labels lie along the amounts: percent lies along layer"),
+        (LabelsTooFew, "labels stand one at each amount: percent has 2 for 3"),
+        (LabelsTheAmount, "labels are further ones"),
+        (LabelsAnew, "labels are the same twice: percent"),
+        (with_parts(), "there is a part where it applies"),
+        (with_parts(both=("weight", "bias"), none=()), r"parts have parameters: \['none'\] have none"),
+        (with_parts(all=("weight", "bias", "scale")), r"parts name parameters of the subject: \['scale'\] are none"),
+        (with_parts(a=("weight", "bias"), b=("bias",)), r"parts have no parameter in common: \['bias'\] are in two"),
+        (with_parts(a=("weight",)), r"parts are all that changes: \['bias'\] changed at amount 0.5, in no part"),
+        (PartsAnew, "parts are the same twice"),
     ],
 )
 def test_broken_law_is_named(compressor, law):

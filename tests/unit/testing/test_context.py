@@ -19,6 +19,7 @@ def full_context():
         next=OTHERS,
         first=OTHERS,
         last=OTHERS,
+        other=OTHERS,
         constant=frozenset({"bias"}),
     )
 
@@ -26,7 +27,7 @@ def full_context():
 def test_subject_says_what_was_given():
     assert build_context().subject.available == {Requirement.WEIGHTS}
     subject = full_context().subject
-    assert subject.available == set(Requirement) - {Requirement.OTHER_RUN}
+    assert subject.available == set(Requirement)
     assert subject.shapes == {"weight": (3, 3), "bias": (3,)}
     assert subject.constant == {"bias"}
 
@@ -34,12 +35,13 @@ def test_subject_says_what_was_given():
 def test_gives_back_what_was_given():
     context = full_context()
     assert context.train is context.test is SAMPLES
-    assert context.initial is context.final is context.previous is context.next is OTHERS
-    assert build_context().initial.keys() == OTHERS.keys()
+    assert context.initial is context.final is context.previous is context.next is context.reference is OTHERS
+    assert context.at(OTHERS).parameters is OTHERS
+    assert (context.neighbour(1), context.neighbour_epoch(-1), context.neighbour(2)) == (OTHERS, -1, None)
     assert context.device == torch.device("cpu")
 
 
-@pytest.mark.parametrize("access", ["train", "test", "final"])
+@pytest.mark.parametrize("access", ["train", "test", "initial", "final", "reference"])
 def test_what_was_not_given_is_refused(access):
     with pytest.raises(ConformanceError, match="declare it in `requires`"):
         getattr(build_context(), access)

@@ -1,6 +1,7 @@
 """The ``kurtosis`` probe: how heavy the tails of each layer's weights are."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -57,6 +58,7 @@ class KurtosisProbe:
     requires = frozenset({Requirement.WEIGHTS})
     is_cheap = True
     options: type[BaseModel] = KurtosisOptions
+    variants: Mapping[str, Mapping[str, Any]] = {}
 
     def applies(self, subject: Subject, options: KurtosisOptions) -> Applicability:
         """Says whether there is a weight tensor."""
