@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 
 help:
 	@echo 'make test    set up, then format check, lint, types, docs and tests'
-	@echo 'make demo    set up, train two regimes of modular addition, analyze them, show the table (in $(DEMO)/)'
+	@echo 'make demo    set up, train two regimes of modular addition, analyze them, show a table and write a report (in $(DEMO)/)'
 	@echo 'make docs    build the documentation in $(DOCS_HTML)/'
 	@echo 'make lint    format check, lint and types'
 	@echo 'make format  rewrite the sources in the project style'
@@ -34,8 +34,9 @@ test: lint docs
 
 demo: $(RUNTIME)
 	$(BIN)/python -m grokprobe train modular_addition/demo --out $(DEMO)/checkpoints
-	$(BIN)/python -m grokprobe analyze $(DEMO)/checkpoints --probes fourier,weights --out $(DEMO)/results.zarr
+	$(BIN)/python -m grokprobe analyze $(DEMO)/checkpoints --probes fourier,weights --geometry euclidean --out $(DEMO)/results.zarr
 	$(BIN)/python -m grokprobe info $(DEMO)/results.zarr
+	$(BIN)/python -m grokprobe report $(DEMO)/results.zarr --out $(DEMO)/report.html
 
 docs: $(DEVELOPMENT)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs $(DOCS_HTML)
