@@ -128,7 +128,7 @@ def _find_drift(run: Run, seen: Sequence[_Seen]) -> Iterator[str]:
         for name in [*run.shapes, *(name for name in one.shapes if name not in run.shapes)]:
             before, now = run.shapes.get(name), one.shapes.get(name)
             if before != now:
-                text = f"tensor {name} is {now or 'not there'} and {before or 'not there'} in the first"
+                text = f"tensor {_on_one_line(name)} is {now or 'not there'} and {before or 'not there'} in the first"
                 changes.setdefault(text, []).append(one.checkpoint.epoch)
     listed = list(changes.items())
     for text, epochs in listed[:_LISTED]:
@@ -180,4 +180,8 @@ def _epochs(run: Run, epochs: Sequence[int]) -> str:
 
 def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return ", ".join(map(_on_one_line, names[:_LISTED])) + more
+
+
+def _on_one_line(name: str) -> str:
+    return name if name.isprintable() else repr(name)

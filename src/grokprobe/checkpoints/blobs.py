@@ -113,7 +113,7 @@ def _find_members(
     for key, saved in content["models"].items():
         number, entries = as_position(key), saved.get("model") if isinstance(saved, dict) else None
         if number is None or not isinstance(entries, Mapping):
-            remarks.append(f"models[{str(key)[:40]}] is no checkpoint and left out")
+            remarks.append(f"models[{str(key)[:40]!r}] is no checkpoint and left out")
             continue
         if as_position(saved.get("epoch", number)) != number:
             remarks.append(f"models[{number}] says epoch {saved.get('epoch')!s:.20} of itself; its key is believed")

@@ -149,7 +149,7 @@ def _as_tensor(
     placed = []
     for chunk in chunks:
         match chunk:
-            case {"offsets": list(offsets), "sizes": list(sizes)}:
+            case {"offsets": list(offsets), "sizes": list(sizes)} if all(type(start) is int for start in offsets):
                 section = slices.get(name, {}).get(tuple(offsets))
                 if section is None:
                     raise CorruptCheckpointError(f"{path}: expected a slice for tensor {name[:80]!r}, found none")

@@ -219,7 +219,7 @@ class _Unpacking:
         while isinstance(maker, Inert):  # what is called is itself what a call would return
             maker = maker.maker
         if isinstance(maker, Global) and maker not in _KNOWN and not _is_type_of_torch(maker):
-            self.unread.setdefault(str(maker)[:120])
+            self.unread.setdefault(repr(str(maker)[:120])[1:-1])  # on one line, whatever the file put into it
 
 
 def _attributes(state: Any) -> Iterator[tuple[str, Any]]:

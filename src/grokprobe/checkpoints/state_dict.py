@@ -173,7 +173,7 @@ def _follow(content: object, path: Path, key: str) -> StateDict:
         scopes.append(here)
         first, _, after = (rest, "", "") if rest in here else rest.partition(".")
         if first not in here:
-            names = ", ".join(sorted(map(str, here))[:8])
+            names = ", ".join(repr(name)[1:-1][:40] for name in sorted(map(str, here))[:8])
             raise NotACheckpointError(f"{path}: expected a state dict under {key!r}, found the keys {names}")
         here, rest = here[first], after
     if not isinstance(here, Mapping) or not _holds_parameters(here):

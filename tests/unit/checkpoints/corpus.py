@@ -151,6 +151,7 @@ CASES: dict[str, tuple[Writer, str]] = {
         ),
         "unsafe",
     ),
+    "a name of several lines": (program("\x8c\x03a\nb\x8c\x01c\x93)R."), "unsafe"),
     "functools.partial": (pickled(lambda c: functools.partial(os.system, f"touch {c}")), "unsafe"),
     "operator.attrgetter": (pickled(lambda _c: Call(operator.attrgetter, "system")), "unsafe"),
     "codecs": (pickled(lambda _c: Call(codecs.decode, "61", "hex")), "unsafe"),

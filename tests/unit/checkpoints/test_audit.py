@@ -59,6 +59,11 @@ def test_equal_parameters_under_two_epochs(tmp_path):
     assert audit(tmp_path) == ("epochs 1, 3: the same parameters, bit for bit",)
 
 
+def test_a_name_of_several_lines_stays_on_one(tmp_path):
+    write_run(tmp_path, [0], lambda _epoch, weights: weights.update({"a\nb": torch.tensor([torch.nan])}))
+    assert audit(tmp_path) == (r"epoch 0: NaN or infinite values in 'a\nb'",)
+
+
 def test_zeros_of_either_sign_differ(tmp_path):
     write_run(tmp_path, range(2), lambda epoch, weights: weights.update({"a.weight": torch.full((1,), 0.0), "a.bias":
         torch.tensor([-0.0 if epoch else 0.0])}))  # fmt: skip

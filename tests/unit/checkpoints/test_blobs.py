@@ -129,7 +129,7 @@ def test_an_incomplete_one_gives_what_it_has(tmp_path):
     assert [checkpoint.epoch for checkpoint in run.checkpoints] == [1, 5]
     assert (run.init_scale, run.split, run.seed) == (None, None, 0)
     text = "\n".join(found.warnings)
-    assert "models[best] is no checkpoint and left out" in text
+    assert "models['best'] is no checkpoint and left out" in text
     assert "models[4] says epoch 3 of itself; its key is believed" in text
     assert "the initial parameters are not in it" in text
 

@@ -146,6 +146,14 @@ def test_metadata_without_a_state(tmp_path):
         read_checkpoint(tmp_path / ".metadata")
 
 
+def test_offsets_that_are_no_numbers(tmp_path):
+    metadata = write_distributed(tmp_path, {"w": torch.ones(4, 2)})
+    chunk = metadata.state_dict_metadata["w"].chunks[0]
+    metadata.state_dict_metadata["w"].chunks[0] = dataclasses.replace(chunk, offsets=[[0], [0]])
+    with pytest.raises(CorruptCheckpointError, match="expected the offsets and sizes of a chunk"):
+        read_checkpoint(write_metadata(tmp_path, metadata))
+
+
 def test_truncated_anywhere_is_one_line(tmp_path):
     write_distributed(tmp_path, {"w": torch.ones(4, 2), "epoch": 3})
     whole = (tmp_path / ".metadata").read_bytes()
