@@ -20,17 +20,18 @@ bits, exactly uniform where L² is a power of two and to 2^−32 otherwise; any 
 equilibrium.
 
 **Reproducibility.** The words come from numpy's SFC64, whose stream is guaranteed, and everything else is arithmetic of
-integers. Their order depends on the number of chains, but not on how many updates are prepared together. Each update
-draws, for all words of spins, one word for the site and the always drawn r₁, r₂, …; the rarely needed r come from a
-stream of their own, update by update and word by word.
+integers, so the spins are the same on every device. Their order depends on the number of chains, but not on how many
+updates are prepared together. Each update draws, for all words of spins, one word for the site and the always drawn r₁,
+r₂, …; the rarely needed r come from a stream of their own, update by update and word by word.
 
 References: Glauber, J. Math. Phys. 4, 294 (1963); Manning-Coe et al., arXiv 2502.01739, section 2.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -73,6 +74,7 @@ def sample_chains(
     start: Literal["hot", "cold"] = "hot",
     chunk_size: int | None = None,
     advance: Callable[[int], None] | None = None,
+    device: torch.device | None = None,
 ) -> torch.Tensor:
     """Returns one configuration from each of ``num_chains`` independent chains.
 
@@ -84,9 +86,11 @@ def sample_chains(
         start: ``hot``: every spin a fair bit, infinite temperature. ``cold``: every spin up.
         chunk_size: updates that are prepared together; changes no result.
         advance: told the number of updates whenever some more are done.
+        device: where the spins are updated; None for the CPU, in numpy, which is several times faster there than torch.
+            The random words are always drawn on the CPU, so the device changes no result.
 
     Returns:
-        ±1 as int8, shape (num_chains, L, L).
+        ±1 as int8, shape (num_chains, L, L), on the CPU.
 
     Raises:
         ValueError: a temperature is not positive, or L is below 3.
@@ -96,16 +100,18 @@ def sample_chains(
     num_chains = len(temperatures)
     num_words = -(-num_chains // WORD_BITS)
     stream = _WordStream(size, _pack_thresholds(temperatures, num_words), seed)
-    spins = stream.draw_spins()
+    drawn = stream.draw_spins()
     if start == "cold":
-        spins.fill(2**WORD_BITS - 1)
+        drawn.fill(2**WORD_BITS - 1)
+    spins = drawn if device is None else _to_device(drawn, device)
     chunk_size = chunk_size or max(1, _CHUNK_BYTES // (8 * max(num_words, 1) * (1 + NUM_COMMON_BITS)))
     for first in range(0, num_updates, chunk_size):
         chunk = stream.draw_chunk(min(chunk_size, num_updates - first))
-        _update(spins, chunk)
+        _update(spins, chunk if device is None else chunk.to(device))
         if advance is not None:
             advance(len(chunk.sites))
-    return torch.from_numpy(_unpack(spins, num_words)[:num_chains].reshape(num_chains, size, size))
+    packed = spins.cpu().numpy().view(np.uint64) if isinstance(spins, torch.Tensor) else spins
+    return torch.from_numpy(_unpack(packed, num_words)[:num_chains].reshape(num_chains, size, size))
 
 
 def _quantise(temperatures: torch.Tensor) -> np.ndarray:
@@ -160,18 +166,32 @@ def _select_digits(fair: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return selected
 
 
+def _to_device(words: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Returns words or positions as int64: torch's bitwise operations know no uint64, and the bits are the same."""
+    return torch.from_numpy(words.view(np.int64)).to(device)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
     """What a number of consecutive updates needs, drawn beforehand. With n neighbours up the new spin is N_n."""
 
     #: Position of the updated site in the flat spins, shape (num_updates, num_words).
-    sites: np.ndarray
+    sites: Any
     #: Positions of its neighbours, shape (num_updates, 4 · num_words).
-    neighbours: np.ndarray
+    neighbours: Any
     #: N_0, and room for a word more, shape (num_updates, 2, num_words).
-    lowest: np.ndarray
+    lowest: Any
     #: D_1, D_2, D_2, D_1, where D_n = N_{n−1} xor N_n, shape (num_updates, 4, num_words).
-    changes: np.ndarray
+    changes: Any
+
+    def to(self, device: torch.device) -> "_Chunk":
+        """Returns the same as tensors of torch on ``device``."""
+        return _Chunk(
+            sites=_to_device(self.sites, device),
+            neighbours=_to_device(self.neighbours, device),
+            lowest=_to_device(self.lowest, device),
+            changes=_to_device(self.changes, device),
+        )
 
 
 class _WordStream:
@@ -226,8 +246,8 @@ def _draw(stream: np.random.SFC64, *shape: int) -> np.ndarray:
     return stream.random_raw(math.prod(shape)).reshape(shape)
 
 
-def _update(spins: np.ndarray, chunk: _Chunk) -> None:
-    """Makes the updates of ``chunk``, one after the other, in place.
+def _update(spins: Any, chunk: _Chunk) -> None:
+    """Makes the updates of ``chunk``, one after the other, in place; arrays of numpy and tensors of torch alike.
 
     With n neighbours up and [·] the bit that says so, N_n = N_0 xor Σ_j [n ≥ j] D_j (sums modulo 2). N_3 = not N_1 and
     N_4 = not N_0, so D_3 = not D_2 and D_4 = D_1:
@@ -238,25 +258,34 @@ def _update(spins: np.ndarray, chunk: _Chunk) -> None:
     [n = 4], and the two between are [n ≥ 2] and [n ≥ 3] in either order, whose conjunction is [n ≥ 3].
     """
     width = chunk.sites.shape[1]
-    around = np.empty(4 * width, dtype=np.uint64)
+    library, empty, take = _operations_on(spins)
+    around = empty(4 * width)
     first, second = around.reshape(2, 2, width)
-    pairs = np.empty((2, 2, width), dtype=np.uint64)
+    pairs = empty((2, 2, width))
     lower, upper, (one, other) = pairs[:, 0], pairs[:, 1], pairs
-    ranks = np.empty((4, width), dtype=np.uint64)  # [n = 4], between, between, [n ≥ 1]
+    ranks = empty((4, width))  # [n = 4], between, between, [n ≥ 1]
     both, either = ranks[:2], ranks[2:]
     row_0, row_1, row_2, _ = ranks
-    new = np.empty(width, dtype=np.uint64)
+    new = empty(width)
     at_least_three = chunk.lowest[:, 1]
     updates = zip(chunk.sites, chunk.neighbours, chunk.lowest, at_least_three, chunk.changes, strict=True)
     for sites, neighbours, lowest, three, changes in updates:
-        np.take(spins, neighbours, out=around, mode="clip")  # the mode that does not buffer; none is out of range
-        np.bitwise_and(first, second, out=lower)
-        np.bitwise_or(first, second, out=upper)
-        np.bitwise_and(one, other, out=both)
-        np.bitwise_or(one, other, out=either)
-        np.bitwise_and(row_1, row_2, out=three)
-        np.bitwise_and(ranks, changes, out=ranks)
-        np.bitwise_xor(both, either, out=both)
-        np.bitwise_xor(both, lowest, out=both)
-        np.bitwise_xor(row_0, row_1, out=new)
+        take(spins, neighbours, out=around)
+        library.bitwise_and(first, second, out=lower)
+        library.bitwise_or(first, second, out=upper)
+        library.bitwise_and(one, other, out=both)
+        library.bitwise_or(one, other, out=either)
+        library.bitwise_and(row_1, row_2, out=three)
+        library.bitwise_and(ranks, changes, out=ranks)
+        library.bitwise_xor(both, either, out=both)
+        library.bitwise_xor(both, lowest, out=both)
+        library.bitwise_xor(row_0, row_1, out=new)
         spins[sites] = new
+
+
+def _operations_on(spins: Any) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
+    """Returns the library of bitwise operations, and its functions for an empty array of words and for taking some."""
+    if isinstance(spins, torch.Tensor):
+        return torch, spins.new_empty, torch.take
+    # the mode that does not buffer; no position is out of range
+    return np, functools.partial(np.empty, dtype=np.uint64), functools.partial(np.take, mode="clip")

@@ -229,3 +229,20 @@ def test_what_cannot_be_simulated():
     for temperature, size in ((0.0, 4), (-1.0, 4), (math.nan, 4), (2.0, 2)):
         with pytest.raises(ValueError, match="expected L > 2 and temperatures above 0"):
             sample(temperature, 1, size=size, num_updates=1, seed=0)
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")),
+    ],
+)
+@pytest.mark.parametrize("start", ["hot", "cold"])
+def test_tensors_on_a_device_give_the_same_spins(device, start):
+    temperatures = torch.linspace(0.5, 4.0, 130, dtype=torch.float64)
+    options = {"size": 5, "num_updates": 400, "seed": 3, "start": start}
+    here = sample_chains(temperatures, **options)
+    there = sample_chains(temperatures, **options, chunk_size=37, device=torch.device(device))
+    assert there.equal(here)
+    assert not here.equal(sample_chains(temperatures, **(options | {"num_updates": 0})))
