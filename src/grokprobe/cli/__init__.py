@@ -4,6 +4,7 @@ Commands are imported when they are named, so ``grokprobe --help`` answers witho
 """
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -26,6 +27,8 @@ COMMANDS: Final = {
 }
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+#: Whoever read the output has gone: 128 + SIGPIPE, as a shell says it.
+UNREAD: Final = 141
 
 
 class Failed(click.ClickException):
@@ -78,6 +81,9 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, Terminated) as error:
             click.echo("stopped; what is done is kept, the same command goes on from there", err=True)
             ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at exit
+            ctx.exit(UNREAD)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -96,7 +102,8 @@ def _terminate(_signum: int, _frame: FrameType | None) -> None:
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 all done; 1 a bug; 2 usage or recipe error; 3 something failed, the rest is done;"
-    " 4 nothing could be read; 5 store locked or of another version; 6 writing failed; 130, 143 stopped.",
+    " 4 nothing could be read; 5 store locked or of another version; 6 writing failed; 130, 143 stopped; 141"
+    " nobody reads the output.",
 )
 @click.version_option(__version__, prog_name="grokprobe")
 def main() -> None:
