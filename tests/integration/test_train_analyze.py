@@ -133,6 +133,21 @@ def test_more_epochs_go_on_to_the_results_of_all(recipe: Path, kept: Path, tmp_p
     assert_same_results(tmp_path / "along", kept)
 
 
+def test_more_runs_leave_the_results_of_the_first_alone(recipe: Path, kept: Path, tmp_path: Path) -> None:
+    for seeds, scales in (("0", [3.0]), ("0-1", [1.0, 3.0])):
+        train_along(recipe, tmp_path / "along", seeds=seeds, init_scales=scales)
+    trees = [xr.open_datatree(place / "r.zarr", engine="zarr") for place in (kept, tmp_path / "along")]
+    for group in ("small/probes/weights", "small/geometry/euclidean"):
+        expected, found = (tree[group].to_dataset().sel(seed=[0]).sortby("init_scale") for tree in trees)
+        xr.testing.assert_equal(found.sel(epoch=expected.epoch), expected)
+
+
+def test_checkpoints_that_there_never_were_are_missed(recipe: Path, tmp_path: Path) -> None:
+    train_along(recipe, tmp_path / "along")
+    with pytest.raises(UsageError, match=r"passed without keeping them \(3; it stands at epoch 12\)"):
+        train_along(recipe, tmp_path / "along", epochs=14, settings=['schedule.checkpoints=["every 2", "3"]'])
+
+
 def test_a_complete_one_is_left_alone(recipe: Path, tmp_path: Path) -> None:
     train_along(recipe, tmp_path / "along")
     before = list_checkpoints(tmp_path / "along")

@@ -81,7 +81,7 @@ def _add_closed_forms(
 ) -> set[str]:
     """Adds the layers that have a closed form, and returns the names of their parameters."""
     single = network.trace(leaves, inputs[:1])
-    plan = plan_layers(single)
+    plan = plan_layers(single, network.trace(leaves, torch.cat([inputs[:1], inputs[:1]])))
     if plan == LayerPlan():
         return set()
     num_samples = max(1, BATCH_NUMBERS // count_layer_numbers(single, plan))

@@ -31,20 +31,22 @@ class LayerPlan:
     below: int | None = None
 
 
-def plan_layers(trace: LayerTrace) -> LayerPlan:
-    """Decides on the layers of a network from its evaluation on a single sample.
+def plan_layers(trace: LayerTrace, pair: LayerTrace) -> LayerPlan:
+    """Decides on the layers of a network from its evaluation on one sample and on two.
 
     A layer has a closed form if each of its parameters enters the graph once, here, and its first axis is the samples.
-    So a tensor that is used twice, under whatever names, has none.
+    So a tensor that is used twice, under whatever names, has none, nor has a layer that sees the same for all samples,
+    such as a learned token.
 
     Args:
         trace: of one sample, at parameters that require a gradient.
+        pair: of two samples, which may be the same one twice.
     """
     num_uses = _count_leaf_uses(trace.outputs)
     closed = tuple(
         number
-        for number, use in enumerate(trace.uses)
-        if len(use.inputs) == 1
+        for number, (use, twice) in enumerate(zip(trace.uses, pair.uses, strict=True))
+        if (len(use.inputs), len(twice.inputs)) == (1, 2)
         and all(num_uses[id(leaf)] == 1 for leaf in use.parameters.values())
         and _is_plain(use.layer)
     )

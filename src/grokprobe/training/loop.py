@@ -161,29 +161,33 @@ def _train(
 
 
 def _train_epochs(loop: _Loop) -> None:
-    """Trains what is left of every lane, from one epoch at which there is something to do to the next.
+    """Trains what is left of every lane, and looks at it wherever there is something to do.
 
     A lane that stands at a later epoch than another joins when that epoch is reached; until then its member is computed
     and not kept.
     """
-    done = max(min(lane.start for lane in loop.lanes), 0)
-    for epoch in _find_stops(loop, done):
-        sums = [loop.ensemble.train_epoch(number) for number in range(done + 1, epoch + 1)]
+    first = done = max(min(lane.start for lane in loop.lanes), 0)
+    stops, sums = _find_stops(loop, first), []
+    for epoch in range(first, loop.stop + 1):
+        if epoch > first:
+            sums.append(loop.ensemble.train_epoch(epoch))
+        if epoch not in stops and not loop.pace.is_over():
+            continue
         _visit(loop, done, epoch, torch.stack(sums).tolist() if sums else [])
         for lane in loop.lanes:
             if lane.start == epoch:
                 loop.ensemble.load_state(lane.member, read_resume(lane.request.directory))
                 lane.accuracies = read_accuracies(lane.request.directory)
-        done = epoch
+        done, sums = epoch, []
         if all(lane.diverged_at is not None for lane in loop.lanes):
             return
 
 
-def _find_stops(loop: _Loop, first: int) -> list[int]:
-    """Returns the epochs from ``first`` on at which something is evaluated, written or read, the last one included."""
+def _find_stops(loop: _Loop, first: int) -> set[int]:
+    """Returns the epochs at which something is evaluated, written or read whatever the time, the last one included."""
     wanted = {first, loop.stop, *loop.history, *loop.checkpoints, *(lane.start for lane in loop.lanes)}
     wanted.update(range(0, loop.stop, LONGEST_STRETCH))
-    return sorted(epoch for epoch in wanted if first <= epoch <= loop.stop)
+    return wanted
 
 
 def _visit(loop: _Loop, done: int, epoch: int, sums: Sequence[Sequence[float]]) -> None:

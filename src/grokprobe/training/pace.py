@@ -17,10 +17,13 @@ class ResumePace:
         self._clock = clock
         self._last = clock()
 
-    def is_due(self) -> bool:
+    def is_over(self) -> bool:
         """Returns whether at least so many seconds have passed since it was last due, or since the beginning."""
-        now = self._clock()
-        if now - self._last < self._seconds:
+        return self._clock() - self._last >= self._seconds
+
+    def is_due(self) -> bool:
+        """Returns whether the time is over; then it begins anew."""
+        if not self.is_over():
             return False
-        self._last = now
+        self._last = self._clock()
         return True

@@ -203,10 +203,10 @@ def _measure(form: Form, requests: Sequence[RunRequest], task: Task, population:
     """Returns the seconds of an epoch of a batch, from as many steps as fit into :data:`MEASURED_SECONDS`."""
     ensemble = build_ensemble(_batch(form, requests), task, population)
     ensemble.train_epoch(1, max_steps=1)  # the first step allocates
-    ensemble.evaluate(0)  # and needs the most memory, if there is enough
+    ensemble.evaluate(0)  # and needs the most memory, if there is enough; it waits for the device
     done, start = 0, time.perf_counter()
     while time.perf_counter() - start < MEASURED_SECONDS:
         portion = min(ensemble.num_steps, max(1, done))
-        ensemble.train_epoch(1, max_steps=portion)
+        ensemble.train_epoch(1, max_steps=portion).tolist()  # waits for the device
         done += portion
     return (time.perf_counter() - start) / done * ensemble.num_steps

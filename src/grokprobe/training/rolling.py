@@ -112,12 +112,11 @@ def train_and_analyze(
     analyses: list[AnalysisReport] = []
     for stop, measured in _find_stages(schedule, plan.reach):
         is_last = stop == schedule.epochs
-        start = min(read_manifest(request.directory).measured_until for request in requests) + 1
-        if measured < start and measured >= 0 and not is_last:
+        if 0 <= measured <= min(map(_measured_until, requests)) and not is_last:
             continue  # that was done before an interruption
         reports.append(train_until(stop))
         end = stop if is_last else measured
-        made = [_analyze(group, plan, (start, end), progress) for group in _by_experiment(requests)]
+        made = [_analyze(group, plan, (start + 1, end), progress) for start, group in _find_groups(requests)]
         analyses += [one for one in made if one is not None]
         if not any(one is not None and one.failures for one in made):
             _delete_measured(requests, measured, plan.reach)
@@ -142,17 +141,29 @@ def _find_stages(schedule: ScheduleTable, reach: int) -> list[tuple[int, int]]:
     return [(scheduled[place], scheduled[place - reach] if place >= reach else -1) for place in places]
 
 
-def _by_experiment(requests: Iterable[RunRequest]) -> list[list[RunRequest]]:
-    groups: dict[Path, list[RunRequest]] = {}
+def _measured_until(request: RunRequest) -> int:
+    return read_manifest(request.directory).measured_until
+
+
+def _find_groups(requests: Iterable[RunRequest]) -> list[tuple[int, list[RunRequest]]]:
+    """Returns the runs that are measured together, with the epoch up to which they were measured before.
+
+    They are of one experiment, and all scales of all seeds among them, so that no other run is measured: one that was
+    measured further has deleted checkpoints, and those next to the gap would pass for neighbours.
+    """
+    by_seed: dict[tuple[Path, int, int], list[RunRequest]] = {}
     for request in requests:
-        groups.setdefault(request.directory.parent, []).append(request)
-    return list(groups.values())
+        by_seed.setdefault((request.directory.parent, _measured_until(request), request.seed), []).append(request)
+    groups: dict[tuple[Path, int, frozenset[float]], list[RunRequest]] = {}
+    for (experiment, start, _), runs in by_seed.items():
+        groups.setdefault((experiment, start, frozenset(run.init_scale for run in runs)), []).extend(runs)
+    return [(start, group) for (_, start, _), group in groups.items()]
 
 
 def _analyze(
     runs: Sequence[RunRequest], plan: RollingPlan, epochs: tuple[int, int], progress: Progress
 ) -> AnalysisReport | None:
-    """Measures one experiment at the epochs from the first to the last that is given, if there are checkpoints."""
+    """Measures runs of one experiment at the epochs from the first to the last given, if there are checkpoints."""
     start, end = epochs
     if not any(start <= epoch <= end for run in runs for epoch in find_checkpoints(run.directory)):
         return None

@@ -101,7 +101,7 @@ def open_run(directory: Path, manifest: RunManifest, schedule: ScheduleTable) ->
         (directory / RESUME_FILE).unlink(missing_ok=True)  # left by a kill
         return Standing(epoch=None, is_complete=False, diverged_at=present.diverged_at)
     epoch = _read_resume_epoch(directory)
-    _refuse_gaps(directory, schedule, (present.measured_until, -1 if epoch is None else epoch))
+    _refuse_gaps(directory, schedule, present, -1 if epoch is None else epoch)
     if epoch is not None and epoch >= schedule.epochs:
         return Standing(epoch=epoch, is_complete=True, diverged_at=None)
     _discard_beyond(directory, -1 if epoch is None else epoch)
@@ -240,15 +240,18 @@ def _identity(manifest: RunManifest) -> dict[str, Any]:
     return values
 
 
-def _refuse_gaps(directory: Path, schedule: ScheduleTable, epochs: tuple[int, int]) -> None:
-    """Raises if anything that is asked for is missing; checkpoints only where they cannot have been deleted."""
-    measured_until, epoch = epochs
+def _refuse_gaps(directory: Path, schedule: ScheduleTable, manifest: RunManifest, epoch: int) -> None:
+    """Raises if anything that is asked for is missing; a checkpoint that was measured and deleted is not."""
+    kept = set(find_checkpoints(directory))
+    if manifest.measured_until >= 0:
+        before = ScheduleTable.model_validate(manifest.schedule).checkpoint_epochs()
+        kept.update(past for past in before if past <= manifest.measured_until)
     rows = {row[names.EPOCH] for row in read_history(directory)}
-    for what, wanted, present, first in (
-        ("checkpoints", schedule.checkpoint_epochs(), set(find_checkpoints(directory)), measured_until + 1),
-        ("history", schedule.history_epochs(), rows, 0),
+    for what, wanted, present in (
+        ("checkpoints", schedule.checkpoint_epochs(), kept),
+        ("history", schedule.history_epochs(), rows),
     ):
-        gaps = [past for past in wanted if first <= past <= epoch and past not in present]
+        gaps = [past for past in wanted if past <= epoch and past not in present]
         if gaps:
             listed = ", ".join(map(str, gaps[:5])) + (", …" if len(gaps) > 5 else "")
             raise UsageError(

@@ -7,6 +7,7 @@ processes.
 import multiprocessing
 import os
 import queue
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -121,10 +122,22 @@ def _drain(reports: Any, progress: Progress) -> None:
 
 
 def _initialize(progress: WorkerProgress, selection: PluginSelection, samples: tuple[np.ndarray, np.ndarray]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _Worker.progress = progress
     _Worker.selection = selection
     inputs, targets = map(torch.from_numpy, samples)
     _Worker.population = Samples(inputs=inputs, targets=targets)
+
+
+def _end_with_parent() -> None:
+    """Ends this process with its parent: one that waits for work would otherwise never learn that the other is gone.
+
+    That is as safe as any kill: the run directory is consistent at every moment.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _train(batch: Batch) -> tuple[RunReport, ...]:

@@ -46,6 +46,18 @@ class SequenceFirst(nn.Module):
         return self.out(torch.tanh(self.token(inputs.transpose(0, 1))).mean(dim=0))
 
 
+class Token(nn.Module):
+    """Adds to every sample what a layer makes of a learned token."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 4))
+        self.project, self.embed, self.out = nn.Linear(4, 5), nn.Linear(3, 5), nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        return self.out(torch.tanh(self.project(self.token) + self.embed(inputs)))
+
+
 class Attention(nn.Module):
     """A transformer layer over indices."""
 
@@ -103,6 +115,8 @@ CASES = {
     "shared_weights": (SharedWeights, (8,), draw_inputs),
     "positions": (Positions, (4, 3), draw_inputs),
     "sequence_first": (SequenceFirst, (5, 3), draw_inputs),  # as many positions as samples
+    "single_position": (SequenceFirst, (1, 3), draw_inputs),
+    "token": (Token, (3,), draw_inputs),
     "attention": (Attention, (3,), draw_indices),
 }
 

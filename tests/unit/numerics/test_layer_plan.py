@@ -15,18 +15,20 @@ PLANS = {
     "shared_weights": LayerPlan(closed=(2,)),  # the tied tensor has none; the output is no layer's own
     "positions": LayerPlan(closed=(0, 1, 2), last=2),  # a residual connection between the last two
     "sequence_first": LayerPlan(closed=(1,), last=1),
+    "single_position": LayerPlan(closed=(1,), last=1),
+    "token": LayerPlan(closed=(1, 2), last=2),  # not the one that sees no sample; two meet in a sum
 }
 
 
-def trace_sample(network, parameters, inputs):
-    leaves = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
-    return network.trace(leaves, inputs[:1])
+def plan_network(network, parameters, inputs):
+    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in parameters.items()}
+    return plan_layers(network.trace(leaves, inputs[:1]), network.trace(leaves, inputs[:1].repeat_interleave(2, dim=0)))
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_plan_of_a_network(name):
     case = Case(name)
-    assert plan_layers(trace_sample(case.network, case.parameters, case.inputs)) == PLANS[name]
+    assert plan_network(case.network, case.parameters, case.inputs) == PLANS[name]
 
 
 class Functional(nn.Module):
@@ -71,13 +73,13 @@ class Partly(nn.Module):
 def test_layers_that_are_more_than_they_seem_have_no_closed_form(module):
     parameters = {name: tensor.detach() for name, tensor in module.named_parameters()}
     network = Network(module=module.eval(), mapping={name: name for name in parameters})
-    assert plan_layers(trace_sample(network, parameters, torch.ones(1, 3))) == LayerPlan()
+    assert plan_network(network, parameters, torch.ones(1, 3)) == LayerPlan()
 
 
 def test_layer_that_is_not_evaluated_is_not_planned():
     module = Partly()
     parameters = {name: tensor.detach() for name, tensor in module.named_parameters()}
     network = Network(module=module.eval(), mapping={name: name for name in parameters})
-    trace = trace_sample(network, parameters, torch.ones(1, 2))
+    trace = network.trace({name: tensor.requires_grad_() for name, tensor in parameters.items()}, torch.ones(1, 2))
     assert [list(use.parameters) for use in trace.uses] == [["used.weight", "used.bias"]]
-    assert plan_layers(trace) == LayerPlan(closed=(0,), last=0)
+    assert plan_network(network, parameters, torch.ones(1, 2)) == LayerPlan(closed=(0,), last=0)

@@ -283,6 +283,15 @@ def test_rare_rows_are_looked_at_between(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
 
 
+def test_states_go_by_time_where_there_is_nothing_else_to_do(tmp_path: Path) -> None:
+    overrides = RARE | {"schedule.history": ["every 5"]}
+    with pytest.raises(KeyboardInterrupt):
+        train_small(tmp_path / "parts", overrides, progress=Interrupting(3), resume_seconds=0.0)
+    assert train_small(tmp_path / "parts", overrides).epochs_trained == 2
+    train_small(tmp_path / "whole", overrides)
+    assert read_files(tmp_path / "parts") == read_files(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("members_per_batch", [1, 2])
 @pytest.mark.parametrize(("stretch", "resume_seconds"), [(1, 0.0), (3, 0.0), (100, math.inf)])
 def test_the_epoch_of_a_divergence_does_not_depend_on_when_it_is_looked_for(
