@@ -7,6 +7,7 @@ processes.
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -137,7 +138,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _train(batch: Batch) -> tuple[RunReport, ...]:
