@@ -36,8 +36,14 @@ def flushed_denormals() -> Iterator[None]:
 
 @contextmanager
 def exact_products() -> Iterator[None]:
-    """Has a GPU multiply float32 numbers as such; by default it rounds those of a convolution to 10 bits (TF32)."""
+    """Has a GPU multiply float32 numbers as such; by default it rounds those of a convolution to 10 bits (TF32).
+
+    Whoever has asked torch for TF32 in matrix products, which are exact by default, gets it in both.
+    """
     matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    if matmul:
+        yield
+        return
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     try:
         yield
