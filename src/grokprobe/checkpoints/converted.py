@@ -8,7 +8,6 @@ original_log.json           what its program logged, where it did; never taken f
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from grokprobe.atomic import write_atomically
 from grokprobe.checkpoints.manifest import FILE_SPLITS
-from grokprobe.checkpoints.native import CHECKPOINT_PATTERN, MANIFEST_FILE, checkpoint_path
+from grokprobe.checkpoints.native import MANIFEST_FILE
+from grokprobe.checkpoints.numbered_files import inspect_numbered_files
 from grokprobe.checkpoints.runs import Run, SkippedFile
-from grokprobe.checkpoints.sightings import FileState, Findings, inspect_file, reason_of
-from grokprobe.errors import NotACheckpointError
+from grokprobe.checkpoints.sightings import Findings
 from grokprobe.names import EPOCH, INIT_SCALE, SEED
 
 FORMAT: Final = "grokprobe-converted-run"
@@ -84,7 +83,7 @@ def build_converted_run(directory: Path, files: tuple[Path, ...], findings: Find
         reason = f"expected the manifest of a converted run, found {faults}; the run is not analysed"
         findings.unreadable.append(SkippedFile(path=path, reason=reason))
         return None
-    states = _inspect(directory, files, findings)
+    states = inspect_numbered_files(directory, files, _OWN_FILES, "converted", findings)
     shapes = next((state.header.shapes for state in states.values() if state.header is not None), None)
     if shapes is None:
         for state in states.values():
@@ -104,21 +103,6 @@ def build_converted_run(directory: Path, files: tuple[Path, ...], findings: Find
         sources={name: _SOURCE for name, value in said.items() if value is not None} | {EPOCH: _SOURCE},
         is_native=False,
     )
-
-
-def _inspect(directory: Path, files: tuple[Path, ...], findings: Findings) -> Mapping[int, FileState]:
-    states: dict[int, FileState] = {}
-    for path in files:
-        name = CHECKPOINT_PATTERN.fullmatch(path.name)
-        if name is None or path != checkpoint_path(directory, int(name[1])):
-            if path.name not in _OWN_FILES:
-                findings.skip(path, "no part of the converted run it lies in")
-            continue
-        try:
-            states[int(name[1])] = inspect_file(path)
-        except NotACheckpointError as error:
-            findings.skip(path, reason_of(error, path))
-    return dict(sorted(states.items()))
 
 
 def _anchor(split: str | None, directory: Path) -> str | None:

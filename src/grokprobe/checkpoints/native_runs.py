@@ -10,12 +10,12 @@ from grokprobe.checkpoints.native import (
     MANIFEST_FILE,
     RESUME_FILE,
     RunManifest,
-    checkpoint_path,
     read_manifest,
 )
+from grokprobe.checkpoints.numbered_files import inspect_numbered_files
 from grokprobe.checkpoints.runs import Run, SkippedFile
-from grokprobe.checkpoints.sightings import FileState, Findings, inspect_file, reason_of
-from grokprobe.errors import CheckpointError, NotACheckpointError
+from grokprobe.checkpoints.sightings import FileState, Findings, reason_of
+from grokprobe.errors import CheckpointError
 from grokprobe.names import EPOCH, INIT_SCALE, SEED
 
 _OWN_FILES: Final = frozenset({MANIFEST_FILE, HISTORY_FILE, RESUME_FILE})
@@ -50,7 +50,7 @@ def build_native_run(directory: Path, files: tuple[Path, ...], findings: Finding
         reason = reason_of(error, path) if isinstance(error, CheckpointError) else f"cannot be opened: {error.strerror}"
         findings.unreadable.append(SkippedFile(path=path, reason=f"{reason}; the run is not analysed"))
         return None
-    states = _inspect_checkpoints(directory, files, findings)
+    states = inspect_numbered_files(directory, files, _OWN_FILES, "native", findings)
     first = next((state.header for state in states.values() if state.header is not None), None)
     if first is None:
         for state in states.values():
@@ -80,21 +80,6 @@ def _as_run(
         sources=dict.fromkeys((SEED, INIT_SCALE, EPOCH, "split"), "native"),
         is_native=True,
     )
-
-
-def _inspect_checkpoints(directory: Path, files: tuple[Path, ...], findings: Findings) -> dict[int, FileState]:
-    states: dict[int, FileState] = {}
-    for path in files:
-        name = CHECKPOINT_PATTERN.fullmatch(path.name)
-        if name is None or path != checkpoint_path(directory, int(name[1])):
-            if path.name not in _OWN_FILES:
-                findings.skip(path, "no part of the native run it lies in")
-            continue
-        try:
-            states[int(name[1])] = inspect_file(path)
-        except NotACheckpointError as error:
-            findings.skip(path, reason_of(error, path))
-    return dict(sorted(states.items()))
 
 
 def _warn_of_renamed(directory: Path, states: dict[int, FileState], findings: Findings) -> None:
