@@ -25,7 +25,7 @@ from torch import nn
 
 from grokprobe import train
 from grokprobe.binding import BoundRun
-from grokprobe.checkpoints import discover, read_checkpoint
+from grokprobe.checkpoints import Reading, discover, read_checkpoint
 from grokprobe.compressors.curve import CompressionCurve
 from grokprobe.compressors.magnitude import MagnitudeCompressor
 from grokprobe.context import CheckpointContext
@@ -57,7 +57,7 @@ def build_context(directory: Path) -> CheckpointContext:
         misfit="",
         reference=None,
         reference_fault="",
-        state_dict_key="",
+        reading=Reading(),
     )
     parameters = dict(read_checkpoint(last.path).parameters)
     surroundings = bound.surroundings(torch.device("cpu"), lambda _: parameters)

@@ -7,13 +7,14 @@ from typing import Any, TypeVar
 
 import torch
 
-from grokprobe.checkpoints import CheckpointRef, read_checkpoint
+from grokprobe.checkpoints import CheckpointRef, Reading
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.context import Network, Surroundings
 from grokprobe.errors import UsageError
 from grokprobe.evaluation import FormEvaluator
 from grokprobe.experiments import Experiment
 from grokprobe.interfaces import Parameters, Requirement, RunCoordinates, Samples, Subject, Task
+from grokprobe.numerics.layers import find_running_statistics
 from grokprobe.placing import Member
 from grokprobe.plugins import load_attribute
 from grokprobe.reference import find_reference
@@ -53,8 +54,8 @@ class BoundRun:
     reference: CheckpointRef | None
     #: Why there is none, although one is declared; empty otherwise.
     reference_fault: str
-    #: Key of the state dict inside a checkpoint file; empty to find it.
-    state_dict_key: str
+    #: How its files are read.
+    reading: Reading
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -62,12 +63,23 @@ class BoundRun:
         return tuple(self.checkpoints)
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """Its first and its last epoch whose checkpoint can be read."""
+        readable = [epoch for epoch, checkpoint in self.checkpoints.items() if not checkpoint.problem]
+        return readable[0], readable[-1]
+
+    @property
     def identity(self) -> tuple[int, float]:
         """Its seed and init_scale."""
         return self.coordinates.seed, self.coordinates.init_scale
 
-    def surroundings(self, device: torch.device, load: Callable[[int], Parameters]) -> Surroundings:
-        """Returns what the Contexts of this run share; network and data are built when a measure first asks."""
+    def surroundings(self, device: torch.device, load: Callable[[CheckpointRef], Parameters]) -> Surroundings:
+        """Returns what the Contexts of this run share; network and data are built when a measure first asks.
+
+        Args:
+            device: where to compute.
+            load: loads a checkpoint onto the device.
+        """
 
         @_once
         def network() -> Network:
@@ -93,16 +105,14 @@ class BoundRun:
         def reference() -> Parameters:
             if self.reference is None:
                 raise UsageError("expected a reference checkpoint, found none")
-            content = read_checkpoint(
-                self.reference.path, state_dict_key=self.state_dict_key, member=self.reference.member
-            )
-            return {name: tensor.to(device) for name, tensor in content.parameters.items()}
+            return load(self.reference)
 
         return Surroundings(
             subject=self.subject,
             run=self.coordinates,
             epochs=self.epochs,
-            load=load,
+            ends=self.ends,
+            load=lambda epoch: load(self.checkpoints[epoch]),
             network=None if self.mapping is None else network,
             samples=None if self.subject.task is None or self.split is None else samples,
             reference=None if self.reference is None else reference,
@@ -123,6 +133,8 @@ class Binding:
     factory: str
     #: What the measures need, all together; nothing else is looked for.
     needed: frozenset[Requirement]
+    #: How files are read.
+    reading: Reading
 
 
 def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundRun:
@@ -151,9 +163,8 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
             if len(split.test):
                 available.add(Requirement.TEST_SPLIT)
     directives, reference, reference_fault = binding.settings.get("run", {}), None, ""
-    state_dict_key = str(directives.get("state_dict", ""))
     if "reference" in directives and Requirement.OTHER_RUN in binding.needed:
-        reference, reference_fault = find_reference(str(directives["reference"]), member.run.shapes, state_dict_key)
+        reference, reference_fault = find_reference(str(directives["reference"]), member.run.shapes, binding.reading)
         available |= {Requirement.OTHER_RUN} if reference is not None else set()
     return BoundRun(
         subject=Subject(
@@ -172,31 +183,31 @@ def bind_run(experiment: Experiment, member: Member, binding: Binding) -> BoundR
         misfit=misfit,
         reference=reference,
         reference_fault=reference_fault,
-        state_dict_key=state_dict_key,
+        reading=binding.reading,
     )
 
 
-def find_constant_tensors(experiment: Experiment, state_dict_key: str) -> frozenset[str]:
-    """Returns the tensors that are equal at the ends of every run of a stranger's experiment: buffers, not weights.
+def find_constant_tensors(experiment: Experiment, reading: Reading) -> frozenset[str]:
+    """Returns the tensors that are buffers and no weights: equal at the ends of every run, or running statistics.
 
-    Runs with a single readable checkpoint say nothing, nor do runs in which everything is equal. A native run
-    holds parameters only.
+    Runs with a single readable checkpoint say nothing of what is equal, nor do runs in which everything is. In a native
+    run nothing but a running statistic is a buffer.
     """
+    statistics = find_running_statistics(experiment.members[0].run.shapes)
     if experiment.is_native:
-        return frozenset()
+        return statistics
     constant: frozenset[str] | None = None
     for member in experiment.members:
         readable = [checkpoint for checkpoint in member.run.checkpoints if not checkpoint.problem]
         if len(readable) < 2:
             continue
         first, last = (
-            read_checkpoint(checkpoint.path, state_dict_key=state_dict_key, member=checkpoint.member).parameters
-            for checkpoint in (readable[0], readable[-1])
+            reading.read(checkpoint.path, checkpoint.member).parameters for checkpoint in (readable[0], readable[-1])
         )
         equal = frozenset(name for name in first if name in last and torch.equal(first[name], last[name]))
         if equal != frozenset(first):
             constant = equal if constant is None else constant & equal
-    return constant or frozenset()
+    return statistics | (constant or frozenset())
 
 
 def _fit_network(
@@ -214,7 +225,8 @@ def _fit_network(
     explicit = binding.settings.get("task", {}).get("map", {})
     if not isinstance(explicit, dict):
         raise UsageError(f"--set task.map: expected task.map.NEW=OLD, found task.map={explicit}")
-    weights = {name: shape for name, shape in shapes.items() if name not in binding.constant}
+    left_out = binding.constant - find_running_statistics(shapes)  # the network has those, too
+    weights = {name: shape for name, shape in shapes.items() if name not in left_out}
     try:
         return map_parameters(weights, own, {str(new): str(old) for new, old in explicit.items()}), ""
     except UsageError as error:

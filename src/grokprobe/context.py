@@ -75,6 +75,8 @@ class Surroundings:
     run: RunCoordinates
     #: Stored epochs of the run, ascending.
     epochs: tuple[int, ...]
+    #: The first and the last epoch whose checkpoint can be read; those of all if None.
+    ends: tuple[int, int] | None = None
     #: Loads the parameters of an epoch onto the device.
     load: Callable[[int], Parameters]
     #: Builds the network on first use; None where none is known.
@@ -172,18 +174,18 @@ class CheckpointContext:
 
     @property
     def initial(self) -> Parameters:
-        """Parameters of the first stored checkpoint."""
-        return self._load(self._surroundings.epochs[0])
+        """Parameters of the first stored checkpoint that can be read."""
+        return self._load((self._surroundings.ends or self._surroundings.epochs)[0])
 
     @property
     def final(self) -> Parameters:
-        """Parameters of the last stored checkpoint."""
-        return self._load(self._surroundings.epochs[-1])
+        """Parameters of the last stored checkpoint that can be read."""
+        return self._load((self._surroundings.ends or self._surroundings.epochs)[-1])
 
     @property
     def reference(self) -> Parameters:
         """Parameters of the declared reference checkpoint."""
-        return MappingProxyType(dict(_known(self._surroundings.reference, "a reference checkpoint")()))
+        return MappingProxyType(_known(self._surroundings.reference, "a reference checkpoint")())
 
     @property
     def train(self) -> Samples:
@@ -223,7 +225,7 @@ class CheckpointContext:
         return build_generator(self.run.seed, int.from_bytes(words[:4], "big"), int.from_bytes(words[4:], "big"))
 
     def _load(self, epoch: int) -> Parameters:
-        return MappingProxyType(dict(self._surroundings.load(epoch)))
+        return MappingProxyType(self._surroundings.load(epoch))
 
 
 def _known(value: Known | None, what: str) -> Known:

@@ -1,14 +1,16 @@
 """The plan of one experiment: its runs bound, its measures applied, and what is left to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from grokprobe import names
 from grokprobe.binding import Binding, BoundRun, bind_run, find_constant_tensors
+from grokprobe.checkpoints import Reading
 from grokprobe.errors import CheckpointError
 from grokprobe.experiments import Experiment
+from grokprobe.interfaces import Requirement
 from grokprobe.planned_measures import PlannedMeasure
 from grokprobe.planning import (
     Applications,
@@ -31,6 +33,8 @@ class PlanSettings:
     settings: Mapping[str, Mapping[str, Any]]
     #: ``MODULE:FACTORY`` of the user's own network, or empty.
     factory: str
+    #: How files are read.
+    reading: Reading
     #: Whether an epoch is asked for.
     is_wanted: Callable[[int], bool]
     #: Measure again what failed.
@@ -90,14 +94,14 @@ def plan_experiment(
     attributes, entries = stored
     if not experiment.is_native:
         measures = (*measures, _evaluated_history())
-    state_dict_key = str(given.settings.get("run", {}).get("state_dict", ""))
-    found = find_constant_tensors(experiment, state_dict_key)
+    found = find_constant_tensors(experiment, given.reading)
     constant, notices = _constant_tensors(found, attributes, given.recompute)
     binding = Binding(
         constant=constant,
         settings=given.settings,
         factory=given.factory,
         needed=frozenset().union(*(measure.requires for measure in measures)),
+        reading=given.reading,
     )
     runs = tuple(bind_run(experiment, member, binding) for member in experiment.members)
     applications = find_applications(measures, list(runs))
@@ -121,8 +125,22 @@ def plan_experiment(
         entries=entries,
         constant=constant,
         recompute=given.recompute,
-        notices=notices,
+        notices=(*notices, *_replaced_ends(runs, applying.values())),
     )
+
+
+def _replaced_ends(runs: Iterable[BoundRun], measures: Iterable[PlannedMeasure]) -> Iterator[str]:
+    """Yields what is compared with instead where the first or the last checkpoint of a run cannot be read."""
+    needed = frozenset().union(*(measure.requires for measure in measures))
+    for run in runs:
+        ends = zip((Requirement.INITIAL, Requirement.FINAL), (run.epochs[0], run.epochs[-1]), run.ends, strict=True)
+        for requirement, epoch, readable in ends:
+            if requirement in needed and epoch != readable:
+                seed, init_scale = run.identity
+                yield (
+                    f"seed {seed} init_scale {init_scale:g}: the checkpoint of epoch {epoch} cannot be read; what needs"
+                    f" the {requirement} takes that of epoch {readable}"
+                )
 
 
 def _constant_tensors(

@@ -10,6 +10,7 @@ from grokprobe.context import CheckpointContext, Network, Surroundings
 from grokprobe.dataset import assemble_dataset
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Requirement, RunCoordinates, Samples, Subject, Task
+from grokprobe.numerics.layers import find_running_statistics
 from grokprobe.planned_measures import PlannedMeasure, build_requests, check_tables, plan_measures
 from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.settings import parse_settings
@@ -63,10 +64,11 @@ def measure(
     available = {Requirement.WEIGHTS, Requirement.MODEL}
     available |= {Requirement.TRAIN_SPLIT} if train is not None else set()
     available |= {Requirement.TEST_SPLIT} if test is not None else set()
+    shapes = {name: tuple(tensor.shape) for name, tensor in parameters.items()}
     subject = Subject(
         task=task,
-        shapes={name: tuple(tensor.shape) for name, tensor in parameters.items()},
-        constant=frozenset(),
+        shapes=shapes,
+        constant=find_running_statistics(shapes),
         available=frozenset(available),
     )
     empty = Samples(inputs=torch.empty(0), targets=torch.empty(0))

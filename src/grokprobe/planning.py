@@ -79,13 +79,13 @@ def input_digests(
         sorted(run.subject.constant),
         [run.split, run.split_content] if needs_data else [],
         [dict(run.mapping or {}), run.factory] if Requirement.MODEL in measure.requires else [],
-        run.state_dict_key,
+        run.reading.state_dict_key,
     ]
     prefix = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
     files = list(run.checkpoints.values())
     others = [
-        *([files[0]] if Requirement.INITIAL in measure.requires else []),
-        *([files[-1]] if Requirement.FINAL in measure.requires else []),
+        *([run.checkpoints[run.ends[0]]] if Requirement.INITIAL in measure.requires else []),
+        *([run.checkpoints[run.ends[1]]] if Requirement.FINAL in measure.requires else []),
         *([run.reference] if Requirement.OTHER_RUN in measure.requires and run.reference is not None else []),
     ]
     reach = measure.reach if Requirement.NEIGHBOURS in measure.requires else 0

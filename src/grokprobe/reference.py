@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from grokprobe.checkpoints import CheckpointRef, discover
+from grokprobe.checkpoints import CheckpointRef, Reading, discover
 from grokprobe.errors import UsageError
 
 
 def find_reference(
-    text: str, shapes: Mapping[str, tuple[int, ...]], state_dict_key: str
+    text: str, shapes: Mapping[str, tuple[int, ...]], reading: Reading
 ) -> tuple[CheckpointRef | None, str]:
     """Returns the reference checkpoint, or None and why it cannot be compared with.
 
     Args:
         text: a checkpoint file, or the directory of one run, whose last readable checkpoint is meant.
         shapes: of the tensors that it is compared with, by name.
-        state_dict_key: where in a torch file the state dict is; empty to find it.
+        reading: how files are read.
 
     Raises:
         UsageError: there is nothing, no checkpoint, or several runs.
     """
-    found = discover(Path(text), state_dict_key=state_dict_key)
+    found = discover(Path(text), reading=reading)
     if len(found.runs) != 1:
         raise UsageError(
             f"--set run.reference={text}: expected one checkpoint file or the directory of one run,"

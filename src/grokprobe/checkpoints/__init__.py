@@ -2,14 +2,17 @@
 
 from grokprobe.checkpoints.discovery import discover
 from grokprobe.checkpoints.layout import Layout
-from grokprobe.checkpoints.reading import CheckpointContent, read_checkpoint
+from grokprobe.checkpoints.plugin_readers import CheckpointReader
+from grokprobe.checkpoints.reading import CheckpointContent, Reading, read_checkpoint
 from grokprobe.checkpoints.runs import CheckpointRef, Discovery, Run, SkippedFile
 
 __all__ = [
     "CheckpointContent",
+    "CheckpointReader",
     "CheckpointRef",
     "Discovery",
     "Layout",
+    "Reading",
     "Run",
     "SkippedFile",
     "discover",

@@ -11,9 +11,8 @@ from typing import Final
 
 import torch
 
-from grokprobe.checkpoints.contents import CheckpointContent
 from grokprobe.checkpoints.file_names import read_file_name
-from grokprobe.checkpoints.reading import read_checkpoint
+from grokprobe.checkpoints.reading import Reading
 from grokprobe.checkpoints.runs import CheckpointRef, Run
 from grokprobe.errors import CheckpointError
 from grokprobe.progress import Progress, SilentProgress
@@ -38,7 +37,7 @@ class _Seen:
     own: int | None
 
 
-def audit_run(run: Run, *, state_dict_key: str = "", progress: Progress | None = None) -> tuple[str, ...]:
+def audit_run(run: Run, *, reading: Reading | None = None, progress: Progress | None = None) -> tuple[str, ...]:
     """Returns what looks wrong in ``run``, one line each without its path.
 
     - parameters that are NaN or infinite;
@@ -53,7 +52,7 @@ def audit_run(run: Run, *, state_dict_key: str = "", progress: Progress | None =
 
     Args:
         run: as discovered; checkpoints with a problem are left out.
-        state_dict_key: as for :func:`~grokprobe.checkpoints.read_checkpoint`.
+        reading: as for :func:`~grokprobe.checkpoints.discover`.
         progress: hears of every checkpoint.
     """
     progress = progress or SilentProgress()
@@ -61,8 +60,12 @@ def audit_run(run: Run, *, state_dict_key: str = "", progress: Progress | None =
     for checkpoint in run.checkpoints:
         if not checkpoint.problem:
             try:
-                seen.append(_look_at(checkpoint, state_dict_key))
-                lines.extend(_describe_change(checkpoint))
+                before = _stamps(checkpoint)
+                seen.append(_look_at(checkpoint, reading or Reading()))
+                if before != _stamps(checkpoint) or before[0] != (checkpoint.size, checkpoint.modified_ns):
+                    lines.append(
+                        f"{checkpoint.path.name} changed while it was read; look again when nobody writes to it"
+                    )
             except (CheckpointError, OSError) as error:
                 lines.append(f"{_at(run, checkpoint.epoch)}: it could be read before and cannot now: {error}")
         progress.advance(1, str(checkpoint.path))
@@ -71,39 +74,43 @@ def audit_run(run: Run, *, state_dict_key: str = "", progress: Progress | None =
     return (*lines, *(() if run.is_native else _find_gaps(run)))
 
 
-def _look_at(checkpoint: CheckpointRef, state_dict_key: str) -> _Seen:
-    content = read_checkpoint(checkpoint.path, state_dict_key=state_dict_key, member=checkpoint.member)
-    not_finite = tuple(name for name, tensor in content.parameters.items() if not _is_finite(tensor))
+def _look_at(checkpoint: CheckpointRef, reading: Reading) -> _Seen:
+    content = reading.read(checkpoint.path, checkpoint.member)
+    digest, not_finite = hashlib.blake2b(), []
+    for name in content.parameters:
+        digest.update(name.encode(errors="surrogatepass"))
+        if not _take(content.parameters[name], digest):
+            not_finite.append(name)
     named = None if checkpoint.member else read_file_name(checkpoint.path).epoch
     return _Seen(
         checkpoint=checkpoint,
         shapes=content.shapes,
-        digest=_digest(content),
-        not_finite=not_finite,
+        digest=digest.digest(),
+        not_finite=tuple(not_finite),
         named=named,
         own=None if checkpoint.member else content.epoch,
     )
 
 
-def _is_finite(tensor: torch.Tensor) -> bool:
-    if tensor.dtype.itemsize == 1:  # torch has no test for the small types
-        tensor = tensor.float()
-    return all(bool(torch.isfinite(block).all()) for block in tensor.reshape(-1).split(_BLOCK))
+def _take(tensor: torch.Tensor, digest: "hashlib.blake2b") -> bool:
+    """Takes a tensor into the digest, and says whether it is finite."""
+    digest.update(f" {tensor.dtype} {tuple(tensor.shape)} ".encode())
+    blocks = tensor.reshape(-1).split(_BLOCK)
+    for block in blocks:
+        digest.update(block.contiguous().view(torch.uint8).numpy().data)
+    return all(map(_is_finite, blocks))
 
 
-def _digest(content: CheckpointContent) -> bytes:
-    digest = hashlib.blake2b()
-    for name, tensor in content.parameters.items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        for block in tensor.reshape(-1).split(_BLOCK):
-            digest.update(block.contiguous().view(torch.uint8).numpy().data)
-    return digest.digest()
+def _is_finite(block: torch.Tensor) -> bool:
+    if block.dtype.itemsize == 1:  # torch has no test for the small types
+        block = block.float()
+    return bool(torch.isfinite(block).all())
 
 
-def _describe_change(checkpoint: CheckpointRef) -> Iterator[str]:
-    status = checkpoint.path.stat()
-    if (status.st_size, status.st_mtime_ns) != (checkpoint.size, checkpoint.modified_ns):
-        yield f"{checkpoint.path.name} changed while it was read; look again when nobody writes to it"
+def _stamps(checkpoint: CheckpointRef) -> list[tuple[int, int]]:
+    """Returns size and time of change of its files."""
+    statuses = [path.stat() for path in (checkpoint.path, *checkpoint.parts)]
+    return [(status.st_size, status.st_mtime_ns) for status in statuses]
 
 
 def _find_not_finite(run: Run, seen: Sequence[_Seen]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from grokprobe.checkpoints.formats import FileFormat, sniff_format
-from grokprobe.checkpoints.stored_tensors import Mapped, StoredTensor
+from grokprobe.checkpoints.stored_tensors import StoredTensor
 from grokprobe.checkpoints.torch_reading import read_blob
 from grokprobe.errors import CheckpointError, CorruptCheckpointError
 
@@ -83,10 +83,9 @@ def _read_part(loader: Any, path: Path) -> StoredPart | None:
 
 
 def _read_tensors(inputs: StoredTensor, targets: StoredTensor, path: Path) -> StoredPart:
-    mapped: Mapped = {}
     inputs.check("inputs")
     targets.check("targets")
-    given, wanted = inputs.read(mapped).clone(), targets.read(mapped)
+    given, wanted = inputs.read(), targets.read()
     classes = wanted.argmax(dim=1) if wanted.ndim == 2 else wanted.long()
     if not given.is_floating_point() or len(given) != len(classes) or classes.ndim != 1:
         raise CorruptCheckpointError(

@@ -9,7 +9,8 @@ from typing import Any, Final
 import torch
 
 from grokprobe.checkpoints.archive import Section, check_archive
-from grokprobe.checkpoints.stored_tensors import LazyTensor, Mapped, StoredTensor, build_tensor, is_tensor_record
+from grokprobe.checkpoints.lazy_tensors import LazyTensor
+from grokprobe.checkpoints.stored_tensors import StoredTensor, build_tensor, is_tensor_record
 from grokprobe.checkpoints.torch_files import load_archive
 from grokprobe.errors import CorruptCheckpointError, UnsafeCheckpointError
 from grokprobe.inert_pickle import Inert
@@ -48,21 +49,21 @@ class ChunkedTensor(LazyTensor):
                 f"{self.path}: tensor {name!r} claims {wanted} bytes, its slices hold {held}; it was not read"
             )
 
-    def read(self, mapped: Mapped) -> torch.Tensor:
-        """Returns the tensor: mapped from the file if it is one block, else put together in memory.
+    def read(self) -> torch.Tensor:
+        """Returns the tensor, put together from its blocks.
 
         Raises:
             CorruptCheckpointError: a slice holds another tensor than is described.
         """
         if len(self.chunks) == 1:
-            return self._read(self.chunks[0], mapped)
+            return self._read(self.chunks[0])
         whole = torch.empty(self.shape, dtype=self.dtype)
         for chunk in self.chunks:
             block = zip(chunk.offsets, chunk.sizes, strict=True)
-            whole[tuple(slice(start, start + size) for start, size in block)] = self._read(chunk, mapped)
+            whole[tuple(slice(start, start + size) for start, size in block)] = self._read(chunk)
         return whole
 
-    def _read(self, chunk: Chunk, mapped: Mapped) -> torch.Tensor:
+    def _read(self, chunk: Chunk) -> torch.Tensor:
         check_archive(chunk.section)
         record = load_archive(chunk.section)
         tensor = build_tensor(record) if isinstance(record, Inert) and is_tensor_record(record) else None
@@ -72,7 +73,7 @@ class ChunkedTensor(LazyTensor):
                 f" {chunk.section.path.name}, found something else: truncated or damaged"
             )
         tensor.check(chunk.section.path.name)
-        return tensor.read(mapped)
+        return tensor.read()
 
 
 def check_chunks(shape: tuple[Any, ...], chunks: Sequence[Chunk], name: str) -> None:

@@ -21,16 +21,15 @@ from grokprobe.checkpoints.converted import (
 )
 from grokprobe.checkpoints.discovery import discover
 from grokprobe.checkpoints.native import checkpoint_path, write_tensors
-from grokprobe.checkpoints.reading import read_checkpoint
+from grokprobe.checkpoints.reading import CheckpointContent, Reading
 from grokprobe.checkpoints.runs import CheckpointRef, Discovery, Run
-from grokprobe.checkpoints.safetensors_files import ORDER_KEY
+from grokprobe.checkpoints.safetensors_files import METADATA_KEY, ORDER_KEY, TYPES
+from grokprobe.checkpoints.tensor_writing import stream_tensors
 from grokprobe.checkpoints.torch_reading import read_blob
 from grokprobe.errors import CheckpointError, UsageError, reporting_write_errors
 from grokprobe.progress import Progress, SilentProgress
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._=+@:\[\]-]")
-#: The one name that the safetensors format keeps for itself.
-_RESERVED: Final = "__metadata__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +63,10 @@ def convert(
     out: Path,
     *,
     layout: str | None = None,
-    state_dict_key: str = "",
+    reading: Reading | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
-    """Writes every run under ``root`` to a directory of its own below ``out``; one checkpoint is in memory at a time.
+    """Writes every run under ``root`` to a directory of its own below ``out``; one tensor is in memory at a time.
 
     Parameters keep their names, types and bits. Tensors of other types are left out and said.
 
@@ -75,7 +74,7 @@ def convert(
         root: as for :func:`~grokprobe.checkpoints.discover`.
         out: a directory that is not there yet, or empty.
         layout: as for ``discover``.
-        state_dict_key: as for ``discover``.
+        reading: as for ``discover``.
         progress: hears of every checkpoint.
 
     Raises:
@@ -85,11 +84,11 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"expected a new or empty directory to write to, found {out} in use; choose another")
     progress = progress or SilentProgress()
-    found = discover(root, layout=layout, state_dict_key=state_dict_key, progress=progress)
+    found = discover(root, layout=layout, reading=reading, progress=progress)
     native = [run for run in found.runs if run.is_native]
     if native:
         raise UsageError(f"{native[0].path}: a run of grokprobe train is in safetensors files already; copy it")
-    writing = _Writing(root.absolute(), out, state_dict_key)
+    writing = _Writing(root.absolute(), out, reading or Reading())
     progress.start("writing checkpoints", sum(len(run.checkpoints) for run in found.runs))
     try:
         with reporting_write_errors(out):
@@ -107,10 +106,10 @@ def convert(
 class _Writing:
     """The state of one conversion."""
 
-    def __init__(self, root: Path, out: Path, state_dict_key: str) -> None:
+    def __init__(self, root: Path, out: Path, reading: Reading) -> None:
         self.notices: list[str] = []
         self.failures: list[str] = []
-        self._root, self._out, self._key = root, out, state_dict_key
+        self._root, self._out, self._reading = root, out, reading
         self._taken: set[Path] = set()
 
     def write(self, run: Run, progress: Progress) -> ConvertedRun:
@@ -138,20 +137,19 @@ class _Writing:
             self.failures.append(f"{where}: {checkpoint.problem}")
             return False
         try:
-            content = read_checkpoint(checkpoint.path, state_dict_key=self._key, member=checkpoint.member)
-            tensors = {name: tensor.clone() for name, tensor in content.parameters.items()}  # none shares memory
+            content = self._reading.read(checkpoint.path, checkpoint.member)
+            if fault := _find_unwritable(content):
+                self.failures.append(f"{where}: {fault}")
+                return False
+            directory.mkdir(parents=True, exist_ok=True)
+            metadata = {units[:-1]: str(checkpoint.epoch), ORDER_KEY: json.dumps(list(content.parameters))}
+            stream_tensors(checkpoint_path(directory, checkpoint.epoch), content.parameters, metadata)
         except CheckpointError as error:
             self.failures.append(str(error))
-            return False
-        if _RESERVED in tensors:
-            self.failures.append(f"{where}: a parameter is called {_RESERVED}, a name that safetensors does not allow")
             return False
         if content.other_tensors:
             names = ", ".join(content.other_tensors[:6])
             self.notices.append(f"{checkpoint.path}: tensors of no floating-point numbers are left out: {names}")
-        directory.mkdir(parents=True, exist_ok=True)
-        metadata = {units[:-1]: str(checkpoint.epoch), ORDER_KEY: json.dumps(list(tensors))}
-        write_tensors(checkpoint_path(directory, checkpoint.epoch), tensors, metadata)
         return True
 
     def _write_split(self, run: Run, directory: Path) -> str | None:
@@ -195,6 +193,14 @@ class _Writing:
 
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self._root)) if path != self._root and self._root in path.parents else path.name
+
+
+def _find_unwritable(content: CheckpointContent) -> str:
+    """Returns what a safetensors file cannot hold; empty if it can hold everything."""
+    if METADATA_KEY in content.parameters:
+        return f"a parameter is called {METADATA_KEY}, a name that safetensors does not allow"
+    odd = next((name for name, dtype in content.types.items() if dtype not in TYPES.values()), None)
+    return "" if odd is None else f"{odd} is of {content.types[odd]}, a type that safetensors does not have"
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

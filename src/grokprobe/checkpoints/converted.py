@@ -54,6 +54,8 @@ class ConvertedManifest(BaseModel):
 
 def is_converted_run(directory: Path) -> bool:
     """Says whether ``directory`` holds the ``run.json`` of a converted run."""
+    if not (directory / MANIFEST_FILE).is_file():
+        return False
     try:
         content = json.loads((directory / MANIFEST_FILE).read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -10,6 +10,7 @@ from grokprobe.checkpoints.layout import Layout
 from grokprobe.checkpoints.manifest import MANIFEST_NAME, ManifestChain
 from grokprobe.checkpoints.native_runs import build_native_run, is_native_run
 from grokprobe.checkpoints.parts import describe_part
+from grokprobe.checkpoints.reading import Reading
 from grokprobe.checkpoints.runs import Discovery, Run
 from grokprobe.checkpoints.sightings import Findings, Sighting, examine
 from grokprobe.checkpoints.walk import Directory, Tree, natural_key, walk_tree
@@ -18,7 +19,7 @@ from grokprobe.progress import Progress, SilentProgress
 
 
 def discover(
-    root: Path, *, layout: str | None = None, state_dict_key: str = "", progress: Progress | None = None
+    root: Path, *, layout: str | None = None, reading: Reading | None = None, progress: Progress | None = None
 ) -> Discovery:
     """Finds every run under ``root`` and reads the header of every checkpoint; values are not kept.
 
@@ -29,7 +30,7 @@ def discover(
     Args:
         root: a directory, or one file.
         layout: a pattern as :class:`~grokprobe.checkpoints.layout.Layout` reads it.
-        state_dict_key: where in each torch file the state dict is, if it is not to be looked for.
+        reading: how files are read; in the built-in ways if None.
         progress: hears of every file.
 
     Returns:
@@ -39,6 +40,7 @@ def discover(
         UsageError: nothing at ``root``, no files, a bad layout or manifest, two different checkpoints of one epoch.
     """
     parsed = Layout.parse(layout) if layout is not None else None
+    reading = reading or Reading()
     tree = walk_tree(Path(root))
     findings = Findings(skipped=list(tree.irregular), unreadable=list(tree.unreadable))
     runs: list[Run] = []
@@ -55,7 +57,7 @@ def discover(
                 continue
             for path in directory.files:
                 try:
-                    sighting = _examine(path, parsed, manifests, state_dict_key, findings)
+                    sighting = _examine(path, parsed, manifests, reading, findings)
                 except SeveralCheckpointsError:
                     run = build_blob_run(path, parsed.match(path) if parsed else None, manifests, findings)
                     runs.extend([run] if run else [])
@@ -66,7 +68,7 @@ def discover(
     finally:
         progress.finish()
     for path, sightings in groups.items():
-        run = build_run(path, sightings, state_dict_key, findings)
+        run = build_run(path, sightings, reading, findings)
         runs.extend([run] if run else [])
     return _in_order(runs, findings)
 
@@ -79,14 +81,14 @@ def _own_format(directory: Path) -> Callable[[Path, tuple[Path, ...], Findings],
 
 
 def _examine(
-    path: Path, layout: Layout | None, manifests: ManifestChain, state_dict_key: str, findings: Findings
+    path: Path, layout: Layout | None, manifests: ManifestChain, reading: Reading, findings: Findings
 ) -> Sighting | None:
     if path.name == MANIFEST_NAME:
         return None
     if part := describe_part(path):
         findings.skip(path, part)
         return None
-    return examine(path, layout, manifests, state_dict_key, findings)
+    return examine(path, layout, manifests, reading, findings)
 
 
 def _with_manifests(tree: Tree) -> list[tuple[Directory, ManifestChain]]:

@@ -84,7 +84,7 @@ def read_distributed(path: Path, state_dict_key: str) -> CheckpointContent:
         path,
     )
     found = find_state_dict(tree, path, state_dict_key)
-    parameters, others = split_tensors(found.entries, path)
+    parameters, others = split_tensors(found.entries)
     return CheckpointContent(
         parameters=parameters,
         other_tensors=others,

@@ -1,11 +1,14 @@
 """What kind of file it is, by content and never by suffix."""
 
 import pickletools
+import stat
 import struct
 import zipfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
+
+from grokprobe.errors import NotACheckpointError
 
 #: First bytes of what ``torch.save`` wrote before it wrote zip archives: a pickle of torch's magic number.
 TORCH_LEGACY_MAGIC: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -41,8 +44,12 @@ def sniff_format(path: Path) -> FileFormat:
     """Returns the format that the first bytes of ``path`` announce; whether the rest keeps the promise is open.
 
     Raises:
+        NotACheckpointError: a pipe, a socket or a device; it is not opened, which could wait for ever.
         OSError: the file cannot be opened.
     """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise NotACheckpointError(f"{path}: not a regular file")
     with path.open("rb") as file:
         head = file.read(16)
     if path.name == DISTRIBUTED_INDEX:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from grokprobe.checkpoints.digests import file_digest
-from grokprobe.checkpoints.reading import read_checkpoint
+from grokprobe.checkpoints.reading import Reading
 from grokprobe.checkpoints.runs import CheckpointRef, Run
 from grokprobe.checkpoints.sightings import FileState, Findings, Settled, Sighting, settle
 from grokprobe.errors import UsageError
@@ -20,7 +20,7 @@ _NO_POSITION = (
 _TABLES = ("task", "model", "optimizer")
 
 
-def build_run(path: Path, sightings: Sequence[Sighting], state_dict_key: str, findings: Findings) -> Run | None:
+def build_run(path: Path, sightings: Sequence[Sighting], reading: Reading, findings: Findings) -> Run | None:
     """Builds the run of ``sightings``, which share one identity ``path``.
 
     Returns:
@@ -31,7 +31,7 @@ def build_run(path: Path, sightings: Sequence[Sighting], state_dict_key: str, fi
     """
     readable = [sighting for sighting in sightings if sighting.state.header is not None]
     units = _choose_units(readable, path, findings)
-    placed = _place(readable, units, state_dict_key, findings)
+    placed = _place(readable, units, reading, findings)
     for sighting in sightings:
         if sighting.state.header is None:
             position = sighting.position(units)
@@ -77,7 +77,7 @@ def _choose_units(readable: Sequence[Sighting], path: Path, findings: Findings) 
     return "epochs"
 
 
-def _place(readable: Sequence[Sighting], units: str, state_dict_key: str, findings: Findings) -> dict[int, Sighting]:
+def _place(readable: Sequence[Sighting], units: str, reading: Reading, findings: Findings) -> dict[int, Sighting]:
     placed: dict[int, Sighting] = {}
     for sighting in readable:
         path = sighting.state.path
@@ -90,7 +90,7 @@ def _place(readable: Sequence[Sighting], units: str, state_dict_key: str, findin
         first = placed.setdefault(position.value, sighting)
         if first is sighting:
             continue
-        if not _are_equal(first.state, sighting.state, state_dict_key):
+        if not _are_equal(first.state, sighting.state, reading):
             raise UsageError(
                 f"two different checkpoints of one run at {units[:-1]} {position.value}: {first.state.path}"
                 f" and {path}; remove one, or tell the runs apart with --layout"
@@ -105,13 +105,12 @@ def _missing(sighting: Sighting) -> str:
     return f"{read}, and {_NO_POSITION}" if read else _NO_POSITION
 
 
-def _are_equal(first: FileState, second: FileState, state_dict_key: str) -> bool:
+def _are_equal(first: FileState, second: FileState, reading: Reading) -> bool:
     """Equal bytes, or equal parameters (one copy may hold an optimizer state or histories beside them)."""
     is_whole = not any(state.header and state.header.parts for state in (first, second))
     if is_whole and first.size == second.size and file_digest(first.path) == file_digest(second.path):
         return True
-    one = read_checkpoint(first.path, state_dict_key=state_dict_key).parameters
-    two = read_checkpoint(second.path, state_dict_key=state_dict_key).parameters
+    one, two = reading.read(first.path).parameters, reading.read(second.path).parameters
     return set(one) == set(two) and all(_same_bits(one[name], two[name]) for name in one)
 
 

@@ -28,10 +28,10 @@ def is_native_run(directory: Path) -> bool:
     A ``run.json`` that is no JSON counts as ours beside checkpoints named as ours: half of one is a damaged run, not
     a directory of strange checkpoints.
     """
+    if not (directory / MANIFEST_FILE).is_file():
+        return False
     try:
         content = json.loads((directory / MANIFEST_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return False
     except (OSError, ValueError):
         return any(CHECKPOINT_PATTERN.fullmatch(path.name) for path in directory.iterdir())
     return isinstance(content, dict) and content.get("format") == _FORMAT

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from grokprobe.checkpoints.native import CHECKPOINT_PATTERN, checkpoint_path
+from grokprobe.checkpoints.reading import Reading
 from grokprobe.checkpoints.sightings import FileState, Findings, inspect_file, reason_of
 from grokprobe.errors import NotACheckpointError
 
@@ -28,7 +29,7 @@ def inspect_numbered_files(
                 findings.skip(path, f"no part of the {kind} run it lies in")
             continue
         try:
-            states[int(name[1])] = inspect_file(path)
+            states[int(name[1])] = inspect_file(path, Reading())
         except NotACheckpointError as error:
             findings.skip(path, reason_of(error, path))
     return dict(sorted(states.items()))

@@ -1,9 +1,12 @@
 """What discovery finds: runs with coordinates, and everything that is no part of one, with the reason."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from grokprobe.markup import render_block, shorten_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +30,18 @@ class CheckpointRef:
     member: str = ""
     #: Further files it consists of (shards); empty for a checkpoint of one file.
     parts: tuple[Path, ...] = ()
+    #: Name and version of the reader of a plugin that reads it; empty if it is a built-in one.
+    reader: str = ""
 
     def digest(self, file_digest: Callable[[Path], str]) -> str:
-        """Returns what tells the bytes of this checkpoint from any other: digests of its files, and its name in one.
+        """Returns what tells this checkpoint from any other: digests of its files, its name in one, and its reader.
 
         Args:
             file_digest: of a file by its path.
         """
         digest = ",".join(file_digest(path) for path in (self.path, *self.parts))
-        return f"{digest}#{self.member}" if self.member else digest
+        digest += f"#{self.member}" if self.member else ""
+        return f"{digest} {self.reader}" if self.reader else digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,3 +96,24 @@ class Discovery:
     refused: tuple[SkippedFile, ...]
     #: Contradictions and how they were settled.
     warnings: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                shorten_path(run.path),
+                "unknown" if run.seed is None else run.seed,
+                "unknown" if run.init_scale is None else f"{run.init_scale:g}",
+                f"{run.checkpoints[0].epoch} to {run.checkpoints[-1].epoch} {run.epoch_units}",
+                len(run.checkpoints),
+            )
+            for run in self.runs
+        ]
+        labelled = (("skipped", self.skipped), ("damaged", self.unreadable), ("refused", self.refused))
+        counts = Counter((label, file.reason) for label, files in labelled for file in files)
+        lines = [f"{label} ({number}): {reason}" for (label, reason), number in counts.items()]
+        return render_block(
+            f"Runs: {len(self.runs)}, checkpoints: {sum(len(run.checkpoints) for run in self.runs)}",
+            header=("run", "seed", "init_scale", "positions", "checkpoints"),
+            rows=rows,
+            lines=[*lines, *self.warnings],
+        )

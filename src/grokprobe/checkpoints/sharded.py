@@ -57,9 +57,8 @@ def read_sharded(path: Path, read_shard: Callable[[Path], CheckpointContent]) ->
             )
     if not homes:
         raise NotACheckpointError(f"{path}: expected named parameters, found no floating-point tensor in the shards")
-    shapes = {name: contents[weight_map[name]].shapes[name] for name in homes}
     return CheckpointContent(
-        parameters=MergedParameters(homes, shapes),
+        parameters=MergedParameters(homes),
         other_tensors=tuple(others),
         epoch=next((content.epoch for content in contents.values() if content.epoch is not None), None),
         step=next((content.step for content in contents.values() if content.step is not None), None),
@@ -105,6 +104,8 @@ def list_parts(path: Path) -> frozenset[str]:
 
 
 def _read_index(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise NotACheckpointError(f"{path}: expected an index of shards, found no regular file")
     if path.stat().st_size > _MAX_INDEX:
         raise NotACheckpointError(f"{path}: expected an index of shards, found more than {_MAX_INDEX} bytes")
     try:

@@ -9,7 +9,7 @@ from grokprobe.checkpoints.companions import describe_companion
 from grokprobe.checkpoints.file_names import NamedPosition, is_shard, read_file_name
 from grokprobe.checkpoints.layout import Layout, LayoutMatch
 from grokprobe.checkpoints.manifest import ManifestChain
-from grokprobe.checkpoints.reading import read_checkpoint
+from grokprobe.checkpoints.reading import Reading
 from grokprobe.checkpoints.runs import CheckpointRef, SkippedFile
 from grokprobe.errors import CheckpointError, NotACheckpointError, SeveralCheckpointsError, UnsafeCheckpointError
 from grokprobe.names import EPOCH, STEP
@@ -24,6 +24,8 @@ class Header:
     step: int | None
     #: Further files it consists of.
     parts: tuple[Path, ...] = ()
+    #: The reader of a plugin that has read it; empty if it was a built-in one.
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class FileState:
             problem=self.problem,
             refused=self.refused,
             parts=self.header.parts if self.header else (),
+            reader=self.header.reader if self.header else "",
         )
 
 
@@ -120,8 +123,8 @@ def settle(*claims: tuple[str, Any]) -> Settled | None:
     return Settled(value=value, source=source, conflict=next((claim for claim in later if claim[1] != value), None))
 
 
-def inspect_file(path: Path, state_dict_key: str = "") -> FileState:
-    """Reads the header of ``path``; the tensors are mapped and let go again.
+def inspect_file(path: Path, reading: Reading) -> FileState:
+    """Reads the header of ``path`` and no tensor.
 
     Raises:
         NotACheckpointError: as :func:`~grokprobe.checkpoints.reading.read_checkpoint`.
@@ -132,8 +135,14 @@ def inspect_file(path: Path, state_dict_key: str = "") -> FileState:
         return FileState(path=path, size=0, modified_ns=0, header=None, problem=f"cannot be opened: {error.strerror}")
     header, problem, refused = None, "", False
     try:
-        content = read_checkpoint(path, state_dict_key=state_dict_key)
-        header = Header(shapes=content.shapes, epoch=content.epoch, step=content.step, parts=content.parts)
+        content = reading.read(path)
+        header = Header(
+            shapes=content.shapes,
+            epoch=content.epoch,
+            step=content.step,
+            parts=content.parts,
+            reader=content.reader,
+        )
     except NotACheckpointError:
         raise
     except CheckpointError as error:
@@ -154,7 +163,7 @@ def reason_of(error: CheckpointError, path: Path) -> str:
 
 
 def examine(
-    path: Path, layout: Layout | None, manifests: ManifestChain, state_dict_key: str, findings: Findings
+    path: Path, layout: Layout | None, manifests: ManifestChain, reading: Reading, findings: Findings
 ) -> Sighting | None:
     """Returns what is seen of ``path``; None, with a note in ``findings``, if it is no part of any run.
 
@@ -169,7 +178,7 @@ def examine(
         findings.skip(path, "one part of a checkpoint split over several files, without the index that says which")
         return None
     try:
-        state = inspect_file(path, state_dict_key)
+        state = inspect_file(path, reading)
     except SeveralCheckpointsError:
         raise
     except NotACheckpointError as error:

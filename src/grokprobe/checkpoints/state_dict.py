@@ -9,8 +9,9 @@ from typing import Any, Final
 import torch
 
 from grokprobe.checkpoints.contents import ParameterTensors
-from grokprobe.checkpoints.stored_tensors import AnyTensor, LazyTensor, is_real_tensor
-from grokprobe.errors import CorruptCheckpointError, NotACheckpointError, UnsafeCheckpointError
+from grokprobe.checkpoints.lazy_tensors import LazyTensor
+from grokprobe.checkpoints.stored_tensors import AnyTensor, UnreadTensor, is_real_tensor
+from grokprobe.errors import CorruptCheckpointError, NotACheckpointError
 from grokprobe.inert_pickle import Global, Inert
 
 #: Keys under which the state dict is looked for first, in this order.
@@ -52,23 +53,26 @@ def find_state_dict(content: object, path: Path, key: str = "") -> StateDict:
 
     Raises:
         NotACheckpointError: there is none (the message says what there is instead), or several.
+        CorruptCheckpointError: there would be one if its tensors had values.
     """
     if key:
         return _follow(content, path, key)
     found = _search(content, path, StateDict(entries={}, wrapper="", scopes=()), set())
     if found is None:
+        if name := _find_without_values(content):
+            raise CorruptCheckpointError(f"{path}: tensor {name[:80]!r} was saved without values (meta device)")
         raise NotACheckpointError(f"{path}: expected named parameters, found {describe(content)}")
     return found
 
 
-def split_tensors(entries: Mapping[str, Any], path: Path) -> tuple[Mapping[str, torch.Tensor], tuple[str, ...]]:
+def split_tensors(entries: Mapping[str, Any]) -> tuple[Mapping[str, torch.Tensor], tuple[str, ...]]:
     """Returns the dense floating-point tensors of ``entries``, and the names of its other tensors.
 
     Tensors that are not read yet are checked and read when they are taken out of the mapping.
 
     Raises:
         UnsafeCheckpointError: a tensor claims more elements than the file holds for it.
-        CorruptCheckpointError: a tensor has no values.
+        CorruptCheckpointError: the file ends before a tensor does.
     """
     floating: dict[str, torch.Tensor | LazyTensor] = {}
     others: list[str] = []
@@ -81,8 +85,7 @@ def split_tensors(entries: Mapping[str, Any], path: Path) -> tuple[Mapping[str, 
             value.check(name)
             floating[name] = value
         elif isinstance(value, torch.Tensor):
-            _check_storage(name, value, path)
-            floating[name] = value.detach()
+            floating[name] = value
     return ParameterTensors(floating), tuple(others)
 
 
@@ -100,7 +103,7 @@ def as_position(value: object) -> int | None:
     """Returns ``value`` as an epoch or step: an integer or a 0-d integer tensor in [0, 2⁶³), else None."""
     if isinstance(value, LazyTensor) and value.shape == ():
         value.check("position")
-        value = value.read({})
+        value = value.read()
     if isinstance(value, torch.Tensor) and value.ndim == 0 and not value.is_floating_point() and not value.is_complex():
         value = value.item() if value.dtype != torch.bool else None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_POSITION:
@@ -197,15 +200,14 @@ def _is_position(name: str, value: AnyTensor) -> bool:
     return name in _POSITION_KEYS and isinstance(value, torch.Tensor | LazyTensor) and value.ndim == 0
 
 
-def _check_storage(name: str, tensor: torch.Tensor, path: Path) -> None:
-    if tensor.is_meta:
-        raise CorruptCheckpointError(f"{path}: tensor {name!r} was saved without values (meta device)")
-    held = tensor.untyped_storage().nbytes() // tensor.element_size()
-    if tensor.numel() > held:
-        raise UnsafeCheckpointError(
-            f"{path}: tensor {name!r} claims {tensor.numel()} elements, the file holds {held}; it was not expanded"
-            " - save it again with .contiguous()"
-        )
+def _find_without_values(content: object) -> str:
+    """Returns the name of a tensor of the meta device in a mapping or in a mapping in it; empty if there is none."""
+    outer = content if isinstance(content, Mapping) else {}
+    for mapping in (outer, *(value for value in outer.values() if isinstance(value, Mapping))):
+        for name, value in mapping.items():
+            if isinstance(value, UnreadTensor) and "meta" in value.maker:
+                return str(name)
+    return ""
 
 
 def _joined(prefix: str, key: str) -> str:

@@ -1,14 +1,15 @@
 """Tensors of a file as their description: nothing is read until a tensor is wanted, and then only what it spans."""
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import _utils
 
+from grokprobe.checkpoints.lazy_tensors import LazyTensor, read_bytes
 from grokprobe.errors import CorruptCheckpointError, UnsafeCheckpointError
 from grokprobe.inert_pickle import Global, Inert
 
@@ -64,10 +65,8 @@ class TensorFile:
     content: bytes | None = None
     #: Key of a storage → (offset, number of bytes); checked to lie within the file.
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-#: Files that are mapped while the tensors of one checkpoint are read, by identity; each is kept beside its bytes.
-Mapped = dict[int, tuple[TensorFile, torch.UntypedStorage]]
+    #: Whether its numbers are in the other byte order than this machine's.
+    is_swapped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,40 +94,16 @@ class Storage:
             )
         return offset
 
-    def read(self, mapped: Mapped) -> torch.UntypedStorage:
-        """Returns the bytes, mapped privately from the file: what is written to them never reaches it."""
-        offset = self.place()
-        if id(self.file) not in mapped:
-            mapped[id(self.file)] = self.file, _map(self.file)
-        whole = mapped[id(self.file)][1]
-        taken = whole[offset : offset + self.num_bytes]
-        return taken if offset % 16 == 0 else taken.clone()  # an element has to lie at a multiple of its size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LazyTensor(ABC):
-    """A dense tensor that is read when it is wanted."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @abstractmethod
-    def check(self, name: str) -> None:
-        """Checks what the tensor claims without reading it; ``name`` is what messages call it.
-
-        Raises:
-            UnsafeCheckpointError: it claims more elements than the file has for it, or reaches beyond them.
-            CorruptCheckpointError: the file does not hold it.
-        """
-
-    @abstractmethod
-    def read(self, mapped: Mapped) -> torch.Tensor:
-        """Returns the tensor, which was checked; ``mapped`` are files that are mapped already, others are added."""
+    def read(self, dtype: torch.dtype, first: int, count: int) -> torch.Tensor:
+        """Returns ``count`` elements from the ``first`` one on, as a vector in memory of its own."""
+        start, num_bytes = self.place() + first * dtype.itemsize, count * dtype.itemsize
+        if self.file.content is None:
+            taken = read_bytes(self.file.path, start, num_bytes)
+        else:
+            taken = torch.frombuffer(bytearray(self.file.content[start : start + num_bytes]), dtype=torch.uint8)
+        if self.file.is_swapped:
+            taken.numpy().view(np.dtype(f"u{dtype.itemsize}")).byteswap(inplace=True)
+        return taken.view(dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +132,12 @@ class StoredTensor(LazyTensor):
             )
         self.storage.place()
 
-    def read(self, mapped: Mapped) -> torch.Tensor:
-        """Returns the tensor over bytes that are mapped from the file."""
-        values = self.storage.read(mapped)
-        return torch.empty(0, dtype=self.dtype).set_(values, self.offset, self.shape, self.stride)  # pyright: ignore[reportArgumentType] - its stub wants a typed storage
+    def read(self) -> torch.Tensor:
+        """Returns the tensor; of its storage only what it spans is read."""
+        if 0 in self.shape:
+            return torch.empty(self.shape, dtype=self.dtype)
+        span = 1 + sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
+        return self.storage.read(self.dtype, self.offset, span).as_strided(self.shape, self.stride)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,11 +226,3 @@ def _is_length(value: Any) -> bool:
 
 def _as_dtype(value: Any) -> torch.dtype | None:
     return TORCH_DTYPES.get(value.name) if isinstance(value, Global) and value.module == "torch" else None
-
-
-def _map(file: TensorFile) -> torch.UntypedStorage:
-    if file.content is not None:
-        return torch.frombuffer(bytearray(file.content), dtype=torch.uint8).untyped_storage()
-    end = max((offset + num_bytes for offset, num_bytes in file.places.values()), default=0)
-    # not shared: a mapping is private; its stub does not know the class that it is called on
-    return torch.UntypedStorage.from_file(str(file.path), False, end)  # pyright: ignore[reportReturnType]

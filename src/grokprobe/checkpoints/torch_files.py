@@ -7,6 +7,7 @@ storage as its number of elements and its bytes.
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -19,41 +20,33 @@ from grokprobe.inert_pickle import Global, Inert, load_inert
 
 #: Operations of one pickle: room for some thousand checkpoints of a small network with their optimizer.
 MAX_OPERATIONS: Final = 3_000_000
+_ENCODE: Final = Global("_codecs", "encode")
 _LOAD_FROM_BYTES: Final = Global("torch.storage", "_load_from_bytes")
+#: What an archive says of its byte order; one that says nothing was written before torch did, by any machine.
+_BYTE_ORDERS: Final = {b"": sys.byteorder, b"little": "little", b"big": "big"}
 
 
 def load_archive(section: Section) -> Any:
     """Returns the content of a torch archive that passed :func:`~grokprobe.checkpoints.archive.check_archive`.
 
     Raises:
-        CorruptCheckpointError: truncated, damaged, written on a machine of the other byte order, or a storage that
-            claims another size than its member has.
+        CorruptCheckpointError: truncated, damaged, or a storage that claims another size than its member has.
         UnsafeCheckpointError: as :func:`~grokprobe.inert_pickle.load_inert`.
     """
-    content, is_swapped = inspect_archive(section)
-    if is_swapped:
-        raise CorruptCheckpointError(
-            f"{section.path}: expected numbers in little-endian order, found big-endian; save it again on this machine"
-        )
-    return content
-
-
-def inspect_archive(section: Section) -> tuple[Any, bool]:
-    """Returns the content as :func:`load_archive`, and whether its numbers are in the other byte order.
-
-    Raises:
-        CheckpointError: as :func:`load_archive`, but for the byte order.
-    """
     archive = read_archive(section)
-    file = TensorFile(path=section.path, places=dict(archive.places))
+    if archive.byte_order not in _BYTE_ORDERS:
+        raise CorruptCheckpointError(
+            f"{section.path}: expected 'little' or 'big' for its byte order, found {archive.byte_order[:20]!r}"
+        )
+    is_swapped = _BYTE_ORDERS[archive.byte_order] != sys.byteorder
+    file = TensorFile(path=section.path, places=dict(archive.places), is_swapped=is_swapped)
     sizes = {key: num_bytes for key, (_, num_bytes) in file.places.items()}
-    content = load_inert(
+    return load_inert(
         io.BytesIO(archive.pickled),
         _origin(section.path),
         persistent_load=_storage_reader(file, sizes, section.path),
         max_operations=MAX_OPERATIONS,
     )
-    return content, archive.byte_order == b"big"
 
 
 def load_pickle(path: Path) -> Any:
@@ -76,11 +69,24 @@ def load_nested_storage(record: Inert, path: Path) -> Storage | None:
         CorruptCheckpointError: the bytes are not those of a storage.
     """
     match record:
-        case Inert(maker=maker, args=(bytes(content),)) if maker == _LOAD_FROM_BYTES:
+        case Inert(maker=maker, args=(given,)) if maker == _LOAD_FROM_BYTES:
+            content = _as_bytes(given)
+            if content is None:
+                return None
             found = _load_legacy(io.BytesIO(content), TensorFile(path=path, content=content))
             if isinstance(found, Storage):
                 return found
             raise CorruptCheckpointError(f"{path}: expected the bytes of a storage in the pickle, found something else")
+    return None
+
+
+def _as_bytes(given: Any) -> bytes | None:
+    """Returns bytes as pickles hold them: as they are, or before protocol 3 as a text to be encoded."""
+    match given:
+        case bytes():
+            return given
+        case Inert(maker=maker, args=(str(text), "latin1")) if maker == _ENCODE and max(text, default="") <= "\xff":
+            return text.encode("latin1")
     return None
 
 

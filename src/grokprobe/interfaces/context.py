@@ -23,7 +23,8 @@ class Subject:
     task: Task | None
     #: Shape of every floating-point tensor of the checkpoints.
     shapes: Mapping[str, tuple[int, ...]]
-    #: Tensors that are bit for bit the same in every checkpoint of the run: buffers, not weights.
+    #: Tensors that are buffers and no weights: bit for bit the same in every checkpoint of the run, or running
+    #: statistics of a normalisation.
     constant: frozenset[str]
     #: Requirements that can be met.
     available: frozenset[Requirement]
@@ -90,12 +91,12 @@ class Context(Protocol):
 
     @property
     def initial(self) -> Parameters:
-        """Parameters of the run's first stored checkpoint, loaded on access."""
+        """Parameters of the run's first stored checkpoint that can be read, loaded on access."""
         ...
 
     @property
     def final(self) -> Parameters:
-        """Parameters of the run's last stored checkpoint, loaded on access."""
+        """Parameters of the run's last stored checkpoint that can be read, loaded on access."""
         ...
 
     @property

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 import torch
 
+from grokprobe.numerics.blocks import BLOCK_ELEMENTS
+
 #: Which modes share the power of a signal of length n.
 #: ``rfft``: one mode per frequency 0 … n//2, the conjugate pair of frequency k folded into one.
 #: ``fft``: one mode per complex exponential 0 … n − 1.
@@ -86,12 +88,18 @@ class Concentration:
     power_fraction: torch.Tensor
     #: Whether the neuron is dead, bool of shape (num_neurons,). A neuron that is not finite is undefined, not dead.
     is_dead: torch.Tensor
-    #: Power per mode; for ``sincos`` per frequency. Defined for dead neurons too. Shape (num_neurons, num_modes).
+    #: Power per mode; for ``sincos`` per frequency. Defined for dead neurons too. Shape (num_neurons, num_modes), or
+    #: (num_neurons, 0) where it is not needed.
     spectrum: torch.Tensor
 
 
 def compute_concentration(
-    signals: Sequence[torch.Tensor], *, basis: Basis = "rfft", keep_dc: bool = True, dead_threshold: float = 1e-3
+    signals: Sequence[torch.Tensor],
+    *,
+    basis: Basis = "rfft",
+    keep_dc: bool = True,
+    dead_threshold: float = 1e-3,
+    needs_spectrum: bool = True,
 ) -> Concentration:
     """Computes the spectral concentration of every neuron of a layer.
 
@@ -102,27 +110,61 @@ def compute_concentration(
     is constant is dead.
 
     Args:
-        signals: one or more tensors of shape (num_neurons, n) that describe the same neurons.
+        signals: one or more tensors of shape (num_neurons, n) that describe the same neurons, of any floating-point
+            type. Some neurons at a time are in float64.
         basis: which modes share the power.
         keep_dc: whether the constant mode counts; if not, its power is set to 0.
         dead_threshold: a norm relative to the layer's largest, in [0, 1).
+        needs_spectrum: whether to return the spectrum, which is as large as the layer.
     """
+    num_rows = max(1, BLOCK_ELEMENTS // max(1, sum(signal.shape[-1] for signal in signals)))
+    blocks = list(zip(*(signal.detach().split(num_rows) for signal in signals), strict=True))
+    norms = [_compute_norms(block) for block in blocks]
+    largest = torch.cat([part.masked_fill(~part.isfinite(), 0.0) for part in norms]).max()
+    parts = [
+        _describe(block, own, dead_threshold * largest, basis=basis, keep_dc=keep_dc, needs_spectrum=needs_spectrum)
+        for block, own in zip(blocks, norms, strict=True)
+    ]
+    return Concentration(
+        ipr=torch.cat([part.ipr for part in parts]),
+        dominant_frequency=torch.cat([part.dominant_frequency for part in parts]),
+        power_fraction=torch.cat([part.power_fraction for part in parts]),
+        is_dead=torch.cat([part.is_dead for part in parts]),
+        spectrum=torch.cat([part.spectrum for part in parts]),
+    )
+
+
+def _compute_norms(signals: Sequence[torch.Tensor]) -> torch.Tensor:
+    dense = torch.cat([signal.to(torch.float64) for signal in signals], dim=-1)
+    return torch.linalg.vector_norm(dense, dim=-1)
+
+
+def _describe(
+    signals: Sequence[torch.Tensor],
+    norms: torch.Tensor,
+    limit: torch.Tensor,
+    *,
+    basis: Basis,
+    keep_dc: bool,
+    needs_spectrum: bool,
+) -> Concentration:
+    """Returns the concentration of some neurons with these norms, dead where the norm is at most ``limit``."""
     folded = _add_powers(signals, "rfft", keep_dc=keep_dc)
     modes = folded if basis == "rfft" else _add_powers(signals, basis, keep_dc=keep_dc)
-    norms = torch.linalg.vector_norm(torch.cat(tuple(signals), dim=-1), dim=-1)
     kept = norms if keep_dc else folded.sum(dim=-1).sqrt()
     kept = torch.where(kept <= ROUNDING * norms, 0.0, kept)
     is_finite = norms.isfinite()
-    is_dead = is_finite & (kept <= dead_threshold * torch.where(is_finite, norms, 0.0).max())
+    is_dead = is_finite & (kept <= limit)
     undefined = is_dead | ~is_finite
     frequency_shares = folded / folded.sum(dim=-1, keepdim=True)
     power_fraction, dominant_frequency = frequency_shares.max(dim=-1)
+    spectrum = folded if basis == "sincos" else modes
     return Concentration(
         ipr=compute_ipr(modes).masked_fill(undefined, torch.nan),
         dominant_frequency=dominant_frequency.to(torch.float64).masked_fill(undefined, torch.nan),
         power_fraction=power_fraction.masked_fill(undefined, torch.nan),
         is_dead=is_dead,
-        spectrum=folded if basis == "sincos" else modes,
+        spectrum=spectrum if needs_spectrum else spectrum[:, :0],
     )
 
 

@@ -14,11 +14,11 @@ def find_periodic_axes(shape: tuple[int, ...], period: int) -> tuple[int, ...]:
 
 
 def signals_along(weights: torch.Tensor, axis: int) -> torch.Tensor:
-    """Returns one row per neuron with its weights along ``axis``, as float64 of shape (num_neurons, length).
+    """Returns one row per neuron with its weights along ``axis``, in their type, shape (num_neurons, length).
 
     The other axes, flattened in C order, number the neurons; a vector is one neuron.
     """
-    moved = weights.detach().to(torch.float64).movedim(axis, -1)
+    moved = weights.detach().movedim(axis, -1)
     return moved.reshape(-1, moved.shape[-1])
 
 

@@ -1,6 +1,6 @@
 """Angles between parameters or steps, and how much weights change by their size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,6 +25,29 @@ class Cosines:
     whole: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """Inner products of two vectors u and v, float64 scalars."""
+
+    #: ⟨u, v⟩.
+    mixed: torch.Tensor
+    #: ‖u‖².
+    left: torch.Tensor
+    #: ‖v‖².
+    right: torch.Tensor
+
+
+def compute_products(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Products:
+    """Computes the inner products of two vectors that come in blocks: pairs of vectors of one length, in any type."""
+    sums = [torch.zeros((), dtype=torch.float64)] * 3
+    for left, right in pairs:
+        u, v = (part.detach().to(torch.float64).reshape(-1) for part in (left, right))
+        sums = [
+            total.to(u.device) + torch.dot(*pair) for total, pair in zip(sums, ((u, v), (u, u), (v, v)), strict=True)
+        ]
+    return Products(mixed=sums[0], left=sums[1], right=sums[2])
+
+
 def compute_cosines(
     left: Sequence[torch.Tensor], right: Sequence[torch.Tensor], rounding: Sequence[float] | None = None
 ) -> Cosines:
@@ -38,8 +61,7 @@ def compute_cosines(
     Args:
         left: the parts of u, each of any shape.
         right: the parts of v, of the same shapes.
-        rounding: for each part, the norm up to which a vector is rounding and has no direction; that of the whole is
-            the root of the sum of squares. None for zero.
+        rounding: as for :func:`combine_cosines`.
 
     Returns:
         The cosines; NaN where a norm is at most its rounding, or not finite.
@@ -48,13 +70,24 @@ def compute_cosines(
         >>> cosines = compute_cosines([torch.tensor([1.0, 0.0])], [torch.tensor([1.0, 1.0])])
         >>> assert abs(cosines.whole - 0.5**0.5) < 1e-12
     """
-    lefts, rights = ([part.detach().to(torch.float64).flatten() for part in vector] for vector in (left, right))
-    products = torch.stack([torch.dot(u, v) for u, v in zip(lefts, rights, strict=True)])
-    squares = [torch.stack([torch.dot(part, part) for part in vector]) for vector in (lefts, rights)]
-    limits = torch.zeros_like(products) if rounding is None else products.new_tensor(list(rounding))
+    return combine_cosines([compute_products([pair]) for pair in zip(left, right, strict=True)], rounding)
+
+
+def combine_cosines(products: Sequence[Products], rounding: Sequence[float] | None = None) -> Cosines:
+    """Computes the cosines of :func:`compute_cosines` from the inner products of each part.
+
+    Args:
+        products: of each part.
+        rounding: for each part, the norm up to which a vector is rounding and has no direction; that of the whole is
+            the root of the sum of squares. None for zero.
+    """
+    mixed, lefts, rights = (
+        torch.stack(list(own)) for own in zip(*((part.mixed, part.left, part.right) for part in products), strict=True)
+    )
+    limits = torch.zeros_like(mixed) if rounding is None else mixed.new_tensor(list(rounding))
     return Cosines(
-        parts=_cosine(products, squares[0], squares[1], limits),
-        whole=_cosine(products.sum(), squares[0].sum(), squares[1].sum(), torch.linalg.vector_norm(limits)),
+        parts=_cosine(mixed, lefts, rights, limits),
+        whole=_cosine(mixed.sum(), lefts.sum(), rights.sum(), torch.linalg.vector_norm(limits)),
     )
 
 

@@ -106,7 +106,11 @@ def _layers_of(context: Context, axis: PeriodicAxis, options: FourierOptions) ->
         _Layer(
             label=label,
             concentration=compute_concentration(
-                part, basis=options.basis, keep_dc=options.dc == "keep", dead_threshold=options.dead_threshold
+                part,
+                basis=options.basis,
+                keep_dc=options.dc == "keep",
+                dead_threshold=options.dead_threshold,
+                needs_spectrum=options.spectrum,
             ),
         )
         for label, part in zip(labels, parts, strict=True)

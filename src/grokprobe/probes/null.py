@@ -12,6 +12,7 @@ from grokprobe import names
 from grokprobe.checkpoints.mapping import map_parameters
 from grokprobe.errors import UsageError
 from grokprobe.interfaces import Applicability, Context, Parameters, Probe, Requirement, Subject, Task
+from grokprobe.numerics.layers import find_running_statistics
 from grokprobe.numerics.streams import build_generator
 from grokprobe.options import combine_options
 from grokprobe.variables import Coordinate, Measurement, VariableSpec
@@ -162,7 +163,8 @@ def _map_names(subject: Subject) -> tuple[Task, Mapping[str, str]]:
         raise UsageError("no task says how its network is initialised")
     model = subject.task.build_model()
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if tensor.is_floating_point()}
-    weights = {name: shape for name, shape in subject.shapes.items() if name not in subject.constant}
+    left_out = subject.constant - find_running_statistics(subject.shapes)
+    weights = {name: shape for name, shape in subject.shapes.items() if name not in left_out}
     try:
         return subject.task, map_parameters(weights, own, {})
     except UsageError as error:

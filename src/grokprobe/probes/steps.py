@@ -1,6 +1,8 @@
 """The ``steps`` probe: which way the parameters move, and which of them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from grokprobe import names
-from grokprobe.interfaces import Applicability, Context, Parameters, Requirement, Subject
+from grokprobe.interfaces import Applicability, Context, Requirement, Subject
+from grokprobe.numerics.blocks import split_blocks
+from grokprobe.numerics.decile_changes import change_by_decile
 from grokprobe.numerics.layers import layer_label
-from grokprobe.numerics.steps import NUM_DECILES, Cosines, Relative, compute_cosines, compute_decile_changes
+from grokprobe.numerics.steps import NUM_DECILES, Cosines, Products, Relative, combine_cosines, compute_products
 from grokprobe.probes.steps_variables import steps_variables
 from grokprobe.probes.weight_tensors import WeightSelection, select_weights
 from grokprobe.variables import Coordinate, Measurement, VariableSpec
@@ -57,68 +61,95 @@ class StepsProbe:
         return steps_variables(options.relative)
 
     def measure(self, context: Context) -> Measurement:
-        """Measures one checkpoint."""
+        """Measures one checkpoint. A layer at a time is in memory, with those of the checkpoints beside it."""
         options: StepsOptions = context.options
         weights = _select(context.subject, options).parameters
-        here = _tensors(context.parameters, weights)
-        rounding = [_rounding(context.parameters[name]) for name in weights]
-        before, after = (_tensors(parameters, weights) for parameters in (context.previous, context.next))
+        layers = [_compare(context, name, options.relative) for name in weights]
         cosines = {
-            "previous_cosine": compute_cosines(here, before) if before else _undefined(len(here)),
-            "initial_cosine": compute_cosines(here, _tensors(context.initial, weights)),
-            "step_cosine": _step_cosines(before, here, after, rounding),
+            "previous_cosine": _combine([layer.previous for layer in layers]),
+            "initial_cosine": combine_cosines([layer.initial for layer in layers]),
+            "step_cosine": _combine([layer.step for layer in layers], [layer.rounding for layer in layers]),
         }
         values = {name: cosine.parts.cpu().numpy() for name, cosine in cosines.items()}
         values |= {f"network_{name}": cosine.whole.cpu().numpy() for name, cosine in cosines.items()}
+        values["decile_change"] = torch.stack([layer.changes for layer in layers]).cpu().numpy()
+        values["network_decile_change"] = _change_network(context, weights, options.relative).cpu().numpy()
         return Measurement(
-            values=values | _changes(here, before, options.relative),
+            values=values,
             coordinates=_coordinates([layer_label(name, context.subject.shapes) for name in weights]),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """What is kept of one layer when the next is read."""
+
+    #: Of the weights with the previous ones; None at the first checkpoint.
+    previous: Products | None
+    #: Of the step to the weights with the step from them; None at both ends of the run.
+    step: Products | None
+    #: Of the weights with the first ones.
+    initial: Products
+    #: Changes by decile.
+    changes: torch.Tensor
+    #: Norm of a step that changes every weight by one rounding of its type.
+    rounding: float
 
 
 def _select(subject: Subject, options: StepsOptions) -> WeightSelection:
     return select_weights(subject, biases=options.biases)
 
 
-def _tensors(parameters: Parameters | None, weights: tuple[str, ...]) -> list[torch.Tensor]:
-    """Returns the weights as float64 vectors; none beyond an end of the run."""
-    if parameters is None:
-        return []
-    return [parameters[name].detach().to(torch.float64).flatten() for name in weights]
-
-
-def _undefined(num_layers: int) -> Cosines:
-    return Cosines(
-        parts=torch.full((num_layers,), torch.nan, dtype=torch.float64),
-        whole=torch.tensor(torch.nan, dtype=torch.float64),
+def _compare(context: Context, name: str, relative: Relative) -> _Layer:
+    here = context.parameters[name]
+    previous, step, changes = _compare_neighbours(context, name, here, relative)
+    return _Layer(
+        previous=previous,
+        step=step,
+        initial=compute_products(_pairs(here, context.initial[name])),
+        changes=changes,
+        rounding=torch.finfo(here.dtype).eps * _norm(here),
     )
 
 
-def _rounding(weights: torch.Tensor) -> float:
-    """Returns the norm of a step that changes every weight by one rounding of its type."""
-    return torch.finfo(weights.dtype).eps * torch.linalg.vector_norm(weights, dtype=torch.float64).item()
+def _compare_neighbours(
+    context: Context, name: str, here: torch.Tensor, relative: Relative
+) -> tuple[Products | None, Products | None, torch.Tensor]:
+    if context.previous is None:
+        return None, None, torch.full((NUM_DECILES,), torch.nan)
+    before, step = context.previous[name], None
+    if context.next is not None:
+        blocks = split_blocks(before, here, context.next[name])
+        step = compute_products((now - earlier, later - now) for earlier, now, later in blocks)
+    changes = change_by_decile(lambda: [here], lambda: [before], here.numel(), relative)
+    return compute_products(_pairs(here, before)), step, changes
 
 
-def _step_cosines(
-    before: list[torch.Tensor], here: list[torch.Tensor], after: list[torch.Tensor], rounding: list[float]
-) -> Cosines:
-    if not before or not after:
-        return _undefined(len(here))
-    return compute_cosines(_differences(here, before), _differences(after, here), rounding)
+def _pairs(left: torch.Tensor, right: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    return ((one, other) for one, other in split_blocks(left, right))
 
 
-def _differences(later: list[torch.Tensor], earlier: list[torch.Tensor]) -> list[torch.Tensor]:
-    return [one - other for one, other in zip(later, earlier, strict=True)]
+def _norm(weights: torch.Tensor) -> float:
+    return math.hypot(*(torch.linalg.vector_norm(block).item() for (block,) in split_blocks(weights)))
 
 
-def _changes(here: list[torch.Tensor], before: list[torch.Tensor], relative: Relative) -> dict[str, np.ndarray]:
-    if not before:
-        layers, network = torch.full((len(here), NUM_DECILES), torch.nan), torch.full((NUM_DECILES,), torch.nan)
-    else:
-        pairs = zip(here, before, strict=True)
-        layers = torch.stack([compute_decile_changes(weights, previous, relative) for weights, previous in pairs])
-        network = compute_decile_changes(torch.cat(here), torch.cat(before), relative)
-    return {"decile_change": layers.cpu().numpy(), "network_decile_change": network.cpu().numpy()}
+def _combine(products: list[Products | None], rounding: list[float] | None = None) -> Cosines:
+    """Returns the cosines; undefined at an end of the run, where the products of every layer are missing."""
+    known = [product for product in products if product is not None]
+    if len(known) == len(products):
+        return combine_cosines(known, rounding)
+    undefined = torch.full((len(products),), torch.nan, dtype=torch.float64)
+    return Cosines(parts=undefined, whole=undefined.sum())
+
+
+def _change_network(context: Context, weights: tuple[str, ...], relative: Relative) -> torch.Tensor:
+    here, before = context.parameters, context.previous
+    if before is None:
+        return torch.full((NUM_DECILES,), torch.nan)
+    num_weights = sum(math.prod(context.subject.shapes[name]) for name in weights)
+    return change_by_decile(
+        lambda: (here[name] for name in weights), lambda: (before[name] for name in weights), num_weights, relative
+    )
 
 
 def _coordinates(labels: list[str]) -> dict[str, Coordinate]:

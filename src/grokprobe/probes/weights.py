@@ -8,10 +8,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from grokprobe import names
-from grokprobe.interfaces import Applicability, Context, Requirement, Subject
+from grokprobe.interfaces import Applicability, Context, Parameters, Requirement, Subject
 from grokprobe.numerics.inequality import compute_gini
 from grokprobe.numerics.layers import as_matrix, layer_label
-from grokprobe.numerics.matrices import compute_matrix_size
+from grokprobe.numerics.matrices import MatrixSize, compute_matrix_size
 from grokprobe.probes.weight_tensors import select_weights
 from grokprobe.variables import Coordinate, Measurement, VariableSpec
 
@@ -105,22 +105,29 @@ class WeightsProbe:
         """Measures one checkpoint."""
         options: WeightsOptions = context.options
         weights = select_weights(context.subject).parameters
-        matrices = [as_matrix(context.parameters[name]) for name in weights]
-        sizes = [compute_matrix_size(matrix) for matrix in matrices]
+        measured = [_measure_layer(context.parameters, name, options) for name in weights]
+        sizes = [size for size, _ in measured]
         values = {
             "norm": np.array([size.norm for size in sizes]),
-            "gini": np.array([compute_gini(matrix.abs()).item() for matrix in matrices]),
+            "gini": np.array([gini for _, gini in measured]),
             "stable_rank": np.array([size.stable_rank for size in sizes]),
             "spectral_norm": np.array([size.spectral_norm for size in sizes]),
         }
         labels = np.array([layer_label(name, context.subject.shapes) for name in weights])
         coordinates = {names.LAYER: Coordinate(dim=names.LAYER, values=labels, description="weight tensor")}
         if options.spectrum:
-            spectra = [size.singular_values for size in sizes]
+            spectra = [size.singular_values for size in sizes if size.singular_values is not None]
             padded = torch.nn.utils.rnn.pad_sequence(spectra, batch_first=True, padding_value=torch.nan)
             values["spectrum"] = padded.cpu().numpy()
             coordinates[names.RANK] = _rank_coordinate(padded.shape[1])
         return Measurement(values=values, coordinates=coordinates)
+
+
+def _measure_layer(parameters: Parameters, name: str, options: WeightsOptions) -> tuple[MatrixSize, float]:
+    """Returns size and Gini coefficient of one layer, which is in memory only meanwhile."""
+    matrix = as_matrix(parameters[name])
+    size = compute_matrix_size(matrix, needs_spectrum=options.spectrum)
+    return size, compute_gini(matrix.abs()).item()
 
 
 def _rank_coordinate(length: int) -> Coordinate:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from grokprobe.numerics import fourier
 from grokprobe.numerics.fourier import compute_concentration, compute_ipr, compute_mode_powers
 from reference import fourier as reference
 
@@ -113,3 +114,18 @@ def test_computes_in_float64_whatever_the_input():
     signals = signals_of(7).float()
     assert compute_mode_powers(signals).dtype == torch.float64
     torch.testing.assert_close(compute_mode_powers(signals), compute_mode_powers(signals.double()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("keep_dc", [True, False])
+def test_neurons_in_blocks_are_as_all_at_once(monkeypatch, basis, keep_dc):
+    signals = [torch.randn(7, 6, generator=torch.Generator().manual_seed(k)) for k in range(2)]
+    signals[0][2], signals[1][2] = 1e-9, 0.0  # dead only beside the neurons of other blocks
+    signals[0][4, 1] = torch.nan
+    whole = compute_concentration(signals, basis=basis, keep_dc=keep_dc)
+    monkeypatch.setattr(fourier, "BLOCK_ELEMENTS", 24)
+    found = compute_concentration(signals, basis=basis, keep_dc=keep_dc)
+    for name in ("ipr", "dominant_frequency", "power_fraction", "is_dead", "spectrum"):
+        torch.testing.assert_close(getattr(found, name), getattr(whole, name), rtol=1e-14, atol=0, equal_nan=True)
+    assert found.is_dead.tolist() == [neuron == 2 for neuron in range(7)]
+    assert compute_concentration(signals, basis=basis, needs_spectrum=False).spectrum.shape == (7, 0)

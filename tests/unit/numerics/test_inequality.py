@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from grokprobe.numerics import inequality
 from grokprobe.numerics.inequality import compute_gini
 from reference import weights as reference
 
@@ -21,3 +22,17 @@ def test_shape_does_not_matter():
 @pytest.mark.parametrize("values", [[0.0, 0.0], [1.0, math.nan], [1.0, math.inf], []])
 def test_undefined_is_nan(values):
     assert compute_gini(torch.tensor(values)).isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_many_values_agree_with_few(monkeypatch, dtype):
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0)).to(dtype).abs()
+    values[::7] = 0
+    values[::11] = values[1]
+    few = compute_gini(values).item()
+    monkeypatch.setattr(inequality, "BLOCK_ELEMENTS", 64)
+    assert compute_gini(values).item() == pytest.approx(few, rel=1e-13)
+    assert compute_gini(torch.zeros(100, dtype=dtype)).isnan()
+    for value in (math.nan, math.inf):
+        values[500] = value
+        assert compute_gini(values).isnan()

@@ -16,5 +16,6 @@ def test_kernel_becomes_a_matrix_of_outputs():
     kernel = torch.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2)
     matrix = as_matrix(kernel)
     assert matrix.shape == (2, 12)
-    assert matrix.dtype == torch.float64
+    assert matrix.dtype == torch.int64
+    assert as_matrix(torch.ones(2, 2).to(torch.float8_e5m2)).dtype == torch.bfloat16
     assert matrix[1].tolist() == kernel[1].flatten().tolist()

@@ -14,7 +14,7 @@ def test_finds_axes_of_one_or_two_periods(shape, axes):
 def test_signals_number_the_other_axes_in_c_order():
     weights = torch.arange(24).reshape(2, 3, 4)
     signals = signals_along(weights, 1)
-    assert signals.dtype == torch.float64
+    assert signals.dtype == torch.int64
     for row in range(2):
         for column in range(4):
             assert signals[4 * row + column].tolist() == weights[row, :, column].tolist()
