@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,24 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from grokprobe.atomic import write_atomically
+from grokprobe.cache_directory import DIRECTORY_VARIABLE, cache_directory
 from grokprobe.errors import GrokprobeWarning
 
-#: Environment variable that names the directory.
-DIRECTORY_VARIABLE: Final = "GROKPROBE_CACHE"
 #: The one entry of a file's metadata; safetensors writes several in any order, and equal files should be equal.
 _DESCRIPTION: Final = "grokprobe_cache"
 
 
 class _CacheFileError(Exception):
     """A file that does not hold what its name says; the message says why."""
-
-
-def cache_directory() -> Path:
-    """Returns ``$GROKPROBE_CACHE``, else ``$XDG_CACHE_HOME/grokprobe``, else ``~/.cache/grokprobe``."""
-    own, shared = os.environ.get(DIRECTORY_VARIABLE), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser()
-    return (Path(shared) if shared else Path.home() / ".cache") / "grokprobe"
 
 
 def load_or_build(

@@ -16,17 +16,15 @@ from grokprobe.derive.paths import PERIOD_SPECS, derive_path, find_grokking_peri
 from grokprobe.errors import GrokprobeError
 from grokprobe.experiment_plan import ExperimentPlan
 from grokprobe.history import HISTORY_SPECS
-from grokprobe.pipeline import Failure
 from grokprobe.placing import Member
 from grokprobe.planning import leading_order
 from grokprobe.status import Status
-from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row, read_group
+from grokprobe.store import WHOLE_RUN, Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row, read_group
+from grokprobe.units import Failure
 from grokprobe.variables import VariableSpec
 
 #: Rows of a recorded history per chunk: a history is long and thin.
 HISTORY_BLOCK: Final = 4096
-#: Epoch of the ledger's entry about a run's whole history.
-WHOLE_RUN: Final = -1
 
 
 def history_attributes(plan: ExperimentPlan, source: str) -> dict[str, Any]:
@@ -91,13 +89,19 @@ def _write_member_history(
     ledger.append({coordinate: Entry(status=Status.OK, inputs=inputs)})
 
 
+def create_path_variables(plan: ExperimentPlan, store: ResultsStore) -> None:
+    """Creates the variables of :func:`write_paths`, so that whoever writes a work cell leaves no gap in them."""
+    for group in _measured_paths(plan, store):
+        specs = path_specs({spec.name for spec in plan.measures[group].specs})
+        store.cube(plan.group(group)).create_variables(in_epoch_units(specs, plan.experiment.epoch_units), {})
+
+
 def write_paths(plan: ExperimentPlan, store: ResultsStore) -> None:
     """Derives what accumulates along a run, for every metric of the plan, from what was measured at the checkpoints."""
     for group in _measured_paths(plan, store):
         path = plan.group(group)
         measured = read_group(store.path, path)
         derived, specs, cube = derive_path(measured), path_specs(measured), store.cube(path)
-        cube.create_variables(in_epoch_units(specs, plan.experiment.epoch_units), {})
         for run, place in _runs(measured):
             is_measured = measured[names.STATUS].sel(place) == int(Status.OK)
             epochs = measured[names.EPOCH][is_measured.to_numpy()].to_numpy().tolist()
@@ -120,12 +124,16 @@ def write_summary(plan: ExperimentPlan, store: ResultsStore) -> None:
     cube.grow(
         {dim: [value for part in parts for value in part.values[dim].to_numpy().tolist()] for dim in names.SUMMARY_DIMS}
     )
+    values: dict[tuple[int, float], dict[str, np.ndarray]] = {}
     for part in parts:
         cube.create_variables(in_epoch_units(part.specs, plan.experiment.epoch_units), {})
         for run, place in _runs(part.values):
             if part.is_known.sel(place):
                 own = part.values.sel(place)
-                cube.write_run(run, {spec.name: spec.checked(own[spec.name].to_numpy(), {}) for spec in part.specs})
+                known = {spec.name: spec.checked(own[spec.name].to_numpy(), {}) for spec in part.specs}
+                values.setdefault(run, {}).update(known)
+    for run, of_run in values.items():
+        cube.write_run(run, of_run)
 
 
 def in_epoch_units(specs: Iterable[VariableSpec], epoch_units: str) -> list[VariableSpec]:

@@ -5,6 +5,7 @@ with ``exit_code``. Anything outside this tree is a bug.
 """
 
 import contextlib
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -74,6 +75,12 @@ class StoreError(GrokprobeError):
     exit_code = 5
 
 
+class DamagedStoreError(StoreError):
+    """What a store holds cannot be decoded; ``grokprobe verify`` says where and mends it."""
+
+    exit_code = 3
+
+
 class StoreWriteError(StoreError):
     """Writing a result failed (disk full, read-only); what was published before is unchanged."""
 
@@ -82,6 +89,12 @@ class StoreWriteError(StoreError):
 
 class GrokprobeWarning(UserWarning):
     """Something a user should know that stopped nothing: a broken plugin, an assumed seed."""
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Whether ``error`` comes from a codec of zarr: what was read from a store is not what was written."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__", "").startswith("zarr.codecs.") for frame in frames)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 
 from grokprobe import names
-from grokprobe.store.arrays import ArrayLayout
+from grokprobe.store.arrays import ArrayLayout, as_storable, type_name
+from grokprobe.variables import Coordinate
 
 #: Marks a position of a leading coordinate whose value a killed process did not get to write.
 UNASSIGNED: Final = np.iinfo(np.int64).min
@@ -35,6 +36,19 @@ def leading_layout(dim: str, epoch_units: str) -> ArrayLayout:
         dtype=DTYPES[dim],
         fill=np.nan if dim == names.INIT_SCALE else UNASSIGNED,
         attributes={"description": DESCRIPTIONS[dim], "units": epoch_units if dim == names.EPOCH else "1"},
+    )
+
+
+def label_layout(coordinate: Coordinate) -> ArrayLayout:
+    """Returns the layout of a measure's own coordinate, which is one chunk."""
+    values = as_storable(coordinate.values)
+    return ArrayLayout(
+        shape=values.shape,
+        chunks=(max(1, len(values)),),
+        dims=(coordinate.dim,),
+        dtype=type_name(values),
+        fill={"U": "", "T": "", "f": np.nan}.get(values.dtype.kind, 0),
+        attributes={"units": coordinate.units, "description": coordinate.description},
     )
 
 

@@ -6,7 +6,6 @@ coordinate values are appended, readers sort.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +16,18 @@ from numpy.dtypes import StringDType
 from grokprobe import names
 from grokprobe.errors import StoreError
 from grokprobe.status import Status
-from grokprobe.store.arrays import ArrayLayout, as_storable, create_array, dimensions, open_array, type_name
-from grokprobe.store.coordinates import UNASSIGNED, leading_layout, step_layout
+from grokprobe.store.arrays import (
+    ArrayLayout,
+    as_storable,
+    chunk_file,
+    create_array,
+    damaged,
+    dimensions,
+    open_array,
+    read_array,
+)
+from grokprobe.store.coordinates import UNASSIGNED, label_layout, leading_layout, step_layout
+from grokprobe.store.row import Row
 from grokprobe.variables import Coordinate, VariableSpec
 
 STATUS_ATTRIBUTES: Final = {
@@ -26,18 +35,6 @@ STATUS_ATTRIBUTES: Final = {
     "flag_values": [int(status) for status in Status],
     "flag_meanings": " ".join(status.name.lower() for status in Status),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """The result at one epoch of one run."""
-
-    #: One array per variable; empty where nothing was measured.
-    values: Mapping[str, np.ndarray]
-    #: What happened.
-    status: Status
-    #: Digest of the checkpoint's file.
-    checkpoint_digest: str = ""
 
 
 class Cube:
@@ -91,7 +88,7 @@ class Cube:
     def positions(self, dim: str) -> dict[Any, int]:
         """Returns the position of every value along a leading dimension."""
         if dim not in self._positions:
-            values = np.asarray(self._array(dim)[:])
+            values = read_array(self._root, self._array(dim))
             assigned = ~np.isnan(values) if values.dtype.kind == "f" else values != UNASSIGNED
             self._positions[dim] = {value: i for i, value in enumerate(values.tolist()) if assigned[i]}
         return self._positions[dim]
@@ -107,11 +104,11 @@ class Cube:
             if len(wanted) != len(known):
                 array[:] = np.array(wanted, dtype=array.dtype)
                 del self._positions[dim]
-        lengths = tuple(len(self.positions(dim)) for dim in self._leading)
+        lengths: dict[str | None, int] = {dim: len(self.positions(dim)) for dim in self._leading}
         for name in self._member_names():
             array = self._array(name)
-            shape = lengths + array.shape[len(lengths) :]
-            if dimensions(array)[: len(lengths)] == self._leading and array.shape != shape:
+            shape = tuple(lengths.get(dim, size) for dim, size in zip(dimensions(array), array.shape, strict=True))
+            if array.shape != shape:
                 array.resize(shape)
 
     def write_steps(self, steps: Mapping[int, int]) -> None:
@@ -121,7 +118,7 @@ class Cube:
         array = self._array(names.STEP)
         if array.shape != (len(positions),):
             array.resize((len(positions),))
-        values = np.asarray(array[:])
+        values = read_array(self._root, array)
         for epoch, step in steps.items():
             values[positions[epoch]] = step
         array[:] = values
@@ -130,17 +127,8 @@ class Cube:
         """Creates the measure's own coordinates and variables, unless they exist."""
         sizes = {coordinate.dim: len(coordinate.values) for coordinate in coordinates.values()}
         for name, coordinate in coordinates.items():
-            values = as_storable(coordinate.values)
-            layout = ArrayLayout(
-                shape=values.shape,
-                chunks=(max(1, len(values)),),
-                dims=(coordinate.dim,),
-                dtype=type_name(values),
-                fill={"U": "", "T": "", "f": np.nan}.get(values.dtype.kind, 0),
-                attributes={"units": coordinate.units, "description": coordinate.description},
-            )
-            self._create(name, layout)
-            self._array(name)[:] = values
+            self._create(name, label_layout(coordinate))
+            self._array(name)[:] = as_storable(coordinate.values)
         for spec in specs:
             labels = sorted(name for name, other in coordinates.items() if other.dim in spec.dims and name != other.dim)
             labels += [names.STEP] if names.STEP in self._member_names() else []
@@ -161,7 +149,7 @@ class Cube:
         """
         for name, coordinate in coordinates.items():
             if name not in self._labels:
-                self._labels[name] = np.asarray(self._array(name)[:])
+                self._labels[name] = read_array(self._root, self._array(name))
             stored, found = self._labels[name], as_storable(coordinate.values)
             if stored.shape != found.shape or not np.array_equal(stored, found):
                 raise StoreError(
@@ -181,11 +169,16 @@ class Cube:
         """Writes the rows of one run that lie in one work cell.
 
         Epochs of the cell that are in neither ``rows`` nor ``kept`` become missing. ``status`` is written last.
+
+        Raises:
+            DamagedStoreError: results that are kept cannot be read.
         """
         where, cell = self._cell_of(run, rows)
         measured = sorted({name for row in rows.values() for name in row.values})
-        unmeasured = set(self._variable_names()) - set(measured)
-        for name in [*measured, *sorted(unmeasured)]:
+        absent = self._find_absent(where, cell, kept.difference(rows))
+        if lost := sorted(absent.intersection([*measured, names.CHECKPOINT_DIGEST])):
+            raise damaged(self._root, f"{self.path}/{lost[0]}", "its chunk is absent")
+        for name in [*measured, *sorted({*self._variable_names()}.difference(measured, absent))]:
             self._write_cell(
                 name, where, cell, {e: row.values[name] for e, row in rows.items() if name in row.values}, kept
             )
@@ -204,10 +197,17 @@ class Cube:
                 self._write_cell(name, where, cell, {epoch: by_epoch[epoch] for epoch in epochs}, frozenset())
 
     def write_run(self, run: tuple[int, float], values: Mapping[str, np.ndarray]) -> None:
-        """Writes one value per variable for a whole run, in a group without epochs."""
+        """Writes one value per variable for a whole run, in a group without epochs. ``status`` is written last.
+
+        Variables without a value keep what they have; where they have nothing yet, that is written down.
+        """
         where = (self.positions(names.SEED)[run[0]], self.positions(names.INIT_SCALE)[run[1]])
         for name, value in values.items():
             self._array(name)[where] = value
+        for name in sorted(set(self._variable_names()) - set(values)):
+            array = self._array(name)
+            if not chunk_file(self._root, array, where).exists():
+                array[where] = np.asarray(array.metadata.fill_value)
         self._array(names.STATUS)[where] = int(Status.OK)
 
     def _cell_of(self, run: tuple[int, float], epochs: Iterable[int]) -> tuple[tuple[int, int, slice], dict[int, int]]:
@@ -229,13 +229,31 @@ class Cube:
         kept: frozenset[int],
     ) -> None:
         array = self._array(name)
-        content = np.asarray(array[where])
+        if any(epoch in kept and epoch not in values for epoch in cell.values()):
+            content = read_array(self._root, array, where)
+        else:  # not even read: it may be damaged, and this is what mends it
+            content = np.full((len(cell), *array.shape[3:]), array.metadata.fill_value, array.dtype)
         for position, epoch in cell.items():
             if epoch in values:
                 content[position] = values[epoch]
             elif epoch not in kept:
                 content[position] = array.metadata.fill_value
         array[where] = content
+
+    def _find_absent(self, where: tuple[int, int, slice], cell: Mapping[int, int], kept: frozenset[int]) -> set[str]:
+        """Returns the arrays without a chunk where results are kept: to write one would hide that something is lost.
+
+        What is derived along a run may not be there yet, which is no loss.
+        """
+        positions = [position for position, epoch in cell.items() if epoch in kept]
+        if not positions or not np.any(self._read_status(where)[positions] == int(Status.OK)):
+            return set()
+        place = (*where[:2], where[2].start // self._block)
+        arrays = {name: self._array(name) for name in [*self._variable_names(), names.CHECKPOINT_DIGEST]}
+        return {name for name, array in arrays.items() if not chunk_file(self._root, array, place).exists()}
+
+    def _read_status(self, where: tuple[int, int, slice]) -> np.ndarray:
+        return read_array(self._root, self._array(names.STATUS), where)
 
     def _variable_names(self) -> list[str]:
         own = {*self._leading, names.STATUS, names.CHECKPOINT_DIGEST}  # `step` has another first dimension

@@ -13,9 +13,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from grokprobe.status import Status
+
+#: Epoch of an entry about a whole run.
+WHOLE_RUN: Final = -1
 
 
 class Coordinate(NamedTuple):
@@ -27,7 +30,7 @@ class Coordinate(NamedTuple):
     seed: int
     #: The initialisation scale.
     init_scale: float
-    #: The epoch; -1 stands for the whole run.
+    #: The epoch, or :data:`WHOLE_RUN`.
     epoch: int
 
 
@@ -54,38 +57,66 @@ class LedgerWriter:
             generation: number of the session; lines of a later generation count over earlier ones.
         """
         self._directory = directory
-        self._path = directory / f"{generation:08d}-{_process_name(os.getpid())}.jsonl"
+        self._path = directory / ledger_name(generation)
 
     def append(self, entries: Mapping[Coordinate, Entry]) -> None:
         """Appends one line about coordinates of one run and group. It counts once the line is whole on disk."""
         if not entries:
             return
-        group, seed, init_scale, _ = next(iter(entries))
-        line = _encode(
-            {
-                "group": group,
-                "seed": seed,
-                "init_scale": init_scale,
-                "epoch": [coordinate.epoch for coordinate in entries],
-                "status": [int(entry.status) for entry in entries.values()],
-                "inputs": [entry.inputs for entry in entries.values()],
-                "error": [entry.error for entry in entries.values()],
-            }
-        )
         self._directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(descriptor, line)
+            content = encode_line(entries)
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # the disk was full half-way through a line
+                content = b"\n" + content
+            while content:
+                content = content[os.write(descriptor, content) :]
         finally:
             os.close(descriptor)
 
 
-def read_ledger(directory: Path) -> dict[Coordinate, Entry]:
-    """Returns the newest entry about every coordinate."""
+def encode_line(entries: Mapping[Coordinate, Entry]) -> bytes:
+    """Returns the line about coordinates of one run and group."""
+    group, seed, init_scale, _ = next(iter(entries))
+    record = {
+        "group": group,
+        "seed": seed,
+        "init_scale": init_scale,
+        "epoch": [coordinate.epoch for coordinate in entries],
+        "status": [int(entry.status) for entry in entries.values()],
+        "inputs": [entry.inputs for entry in entries.values()],
+        "error": [entry.error for entry in entries.values()],
+    }
+    text = json.dumps(record, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def ledger_name(generation: int) -> str:
+    """Returns the name of the file of this process for a generation."""
+    return f"{generation:08d}-{_process_name(os.getpid())}.jsonl"
+
+
+def read_ledger(directory: Path, since: int = 0) -> dict[Coordinate, Entry]:
+    """Returns the newest entry about every coordinate, of the generations from ``since`` on."""
     entries: dict[Coordinate, Entry] = {}
     for path in sorted(directory.glob("*.jsonl")):
-        entries.update(_read_file(path))
+        if int(path.name[:8]) >= since:
+            entries.update(parse_ledger(path.read_bytes()))
     return entries
+
+
+def parse_ledger(content: bytes) -> Iterator[tuple[Coordinate, Entry]]:
+    """Yields what the whole lines of one file say, in their order."""
+    for line in content.split(b"\n"):
+        checksum, _, text = line.partition(b" ")
+        if not text or checksum != b"%08x" % zlib.crc32(text):
+            continue
+        record = json.loads(text)
+        columns = zip(record["epoch"], record["status"], record["inputs"], record["error"], strict=True)
+        for epoch, status, inputs, error in columns:
+            coordinate = Coordinate(record["group"], record["seed"], record["init_scale"], epoch)
+            yield coordinate, Entry(status=Status(status), inputs=inputs, error=error)
 
 
 def next_generation(directory: Path) -> int:
@@ -96,20 +127,3 @@ def next_generation(directory: Path) -> int:
 @functools.lru_cache(maxsize=1)
 def _process_name(_process: int) -> str:
     return uuid.uuid4().hex
-
-
-def _encode(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _read_file(path: Path) -> Iterator[tuple[Coordinate, Entry]]:
-    for line in path.read_bytes().split(b"\n"):
-        checksum, _, text = line.partition(b" ")
-        if not text or checksum != b"%08x" % zlib.crc32(text):
-            continue
-        record = json.loads(text)
-        columns = zip(record["epoch"], record["status"], record["inputs"], record["error"], strict=True)
-        for epoch, status, inputs, error in columns:
-            coordinate = Coordinate(record["group"], record["seed"], record["init_scale"], epoch)
-            yield coordinate, Entry(status=Status(status), inputs=inputs, error=error)

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,25 @@ def test_a_torn_last_line_is_ignored(tmp_path: Path, cut: int) -> None:
     last = lines[len(whole) :]
     only_file(tmp_path).write_bytes(whole + last[: cut if cut > 0 else len(last) + cut - 1])
     assert read_ledger(tmp_path) == {at(0): entry("a")}
+
+
+def test_a_line_after_a_torn_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    LedgerWriter(tmp_path, 0).append({at(0): entry("a")})
+    real = os.write
+
+    def fill_the_disk(descriptor: int, content: bytes) -> int:
+        monkeypatch.setattr(os, "write", refuse)
+        return real(descriptor, content[:20])
+
+    def refuse(_descriptor: int, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        LedgerWriter(tmp_path, 0).append({at(0): entry("b")})
+    monkeypatch.setattr(os, "write", real)
+    LedgerWriter(tmp_path, 0).append({at(1): entry("c")})
+    assert read_ledger(tmp_path) == {at(0): entry("a"), at(1): entry("c")}
 
 
 def test_every_single_bit_flip_costs_its_line_and_no_other(tmp_path: Path) -> None:
