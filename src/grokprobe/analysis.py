@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import torch
 from grokprobe import names
 from grokprobe.analysis_report import AnalysisReport, build_report
 from grokprobe.atomic import write_atomically
-from grokprobe.checkpoints import Discovery, discover
+from grokprobe.checkpoints import Discovery, Reading, discover
 from grokprobe.checkpoints.digests import DigestCache
 from grokprobe.devices import find_device
 from grokprobe.errors import CheckpointError, UsageError, reporting_write_errors
@@ -25,13 +25,21 @@ from grokprobe.planned_measures import PlannedMeasure, build_all_requests, check
 from grokprobe.plugins import Plugins, PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.settings import parse_conditions, parse_epochs, parse_settings
-from grokprobe.store import PRIVATE_DIRECTORY, ResultsStore, check_format, next_generation, read_ledger
-from grokprobe.writing import write_experiment
+from grokprobe.store import (
+    PRIVATE_DIRECTORY,
+    SEEDS_FILE,
+    ResultsStore,
+    Shard,
+    check_format,
+    find_url,
+    open_place,
+    read_ledger,
+)
+from grokprobe.user_code import UserCode
+from grokprobe.writing import Execution, write_experiments
 
 #: Tables of ``--set`` that are no measure.
 RESERVED_TABLES: Final = ("task", "model", "run")
-#: In the private directory: numbers of runs whose seed nobody says.
-SEEDS_FILE: Final = "seeds.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,7 @@ class AnalysisRequest:
 
     #: A checkpoint file or a directory tree of them.
     checkpoints: Path
-    #: The results store to create or to add to.
+    #: The results store to create or to add to: a path, or ``s3://BUCKET/PREFIX``.
     out: str | Path = "results.zarr"
     #: Labels of probes (``name`` or ``name@variant``); None for the cheap ones, ``all`` for all.
     probes: Sequence[str] | None = None
@@ -68,6 +76,9 @@ class AnalysisRequest:
     recompute: bool = False
     #: Measure again what failed.
     retry_failed: bool = False
+    #: ``I/N``: measure the I-th of N parts. N processes that are given the same request otherwise measure all of it,
+    #: at once or one after the other, into one store. None to measure all of it alone.
+    shard: str | None = None
     #: Only say what would be done.
     dry_run: bool = False
     #: Which plugins to load.
@@ -102,20 +113,27 @@ def carry_out(request: AnalysisRequest, executor: Executor, progress: Progress) 
 
     Torch computes in one thread meanwhile, so that a number does not depend on the machine or the number of workers.
     """
+    if request.shard is not None and (request.dry_run or find_url(request.out) is not None):
+        found = "--dry-run, which looks at everything" if request.dry_run else f"--out {request.out}"
+        raise UsageError(f"--shard: expected a directory that all shards write, found {found}")
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _analyze(request, executor, progress)
+        with open_place(request.out) as place:
+            report = _analyze(replace(request, out=place.path), place.on_publish, executor, progress)
+            return replace(report, results=place.name)
     finally:
         torch.set_num_threads(num_threads)
 
 
-def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -> AnalysisReport:
+def _analyze(
+    request: AnalysisRequest, on_publish: Callable[[], None], executor: Executor, progress: Progress
+) -> AnalysisReport:
     asked = _understand(request)
     discovery = discover(
         request.checkpoints,
         layout=request.layout,
-        state_dict_key=str(asked.settings.get("run", {}).get("state_dict", "")),
+        reading=asked.reading,
         progress=progress,
     )
     _refuse_nothing(discovery, request)
@@ -123,12 +141,17 @@ def _analyze(request: AnalysisRequest, executor: Executor, progress: Progress) -
     if request.dry_run:
         planned = _plan(asked, discovery, request)
         return build_report(out, discovery, planned.remarks, [(plan, None) for plan in planned.plans])
-    with ResultsStore.open(out) as store:  # planned under the lock: what is done is read once and stays true
-        planned = _plan(asked, discovery, request)
+    execution = Execution(
+        executor=executor,
+        device=asked.device,
+        progress=progress,
+        code=UserCode(plugins=request.plugins, task=request.task),
+        shard=asked.shard,
+    )
+    with ResultsStore.open(out, on_publish, asked.shard, progress) as store:
+        planned = _plan(asked, discovery, request)  # under the lock: what is done stays true
         planned.remember(out)
-        generation = next_generation(store.ledger)
-        execution = (executor, asked.device, progress)
-        done = [(plan, write_experiment(plan, store, generation, execution)) for plan in planned.plans]
+        done = write_experiments(planned.plans, store, execution)
     return build_report(out, discovery, planned.remarks, done)
 
 
@@ -142,7 +165,9 @@ class _Asked:
     is_wanted: Callable[[int], bool]
     given_task: type[Task] | None
     measures: tuple[PlannedMeasure, ...]
+    reading: Reading
     device: str
+    shard: Shard | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +204,12 @@ def _understand(request: AnalysisRequest) -> _Asked:
         is_wanted=parse_epochs(request.epochs),
         given_task=None if request.task is None else plugins.load_task(request.task),
         measures=plan_measures(requests, plugins),
+        reading=Reading(
+            state_dict_key=str(settings.get("run", {}).get("state_dict", "")),
+            readers=plugins.readers,
+        ),
         device=find_device(request.device),
+        shard=None if request.shard is None else Shard.parse(request.shard),
     )
 
 
@@ -206,6 +236,7 @@ def _plan(asked: _Asked, discovery: Discovery, request: AnalysisRequest) -> _Pla
     given = PlanSettings(
         settings=asked.settings,
         factory=request.model,
+        reading=asked.reading,
         is_wanted=asked.is_wanted,
         retry_failed=request.retry_failed,
         recompute=request.recompute,

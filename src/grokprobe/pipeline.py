@@ -5,133 +5,85 @@ once. :func:`run_unit` is a pure function of the unit; what it measures goes int
 """
 
 import contextlib
-import functools
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 import torch
 
 from grokprobe.binding import BoundRun
-from grokprobe.checkpoints import read_checkpoint
 from grokprobe.context import CheckpointContext, Surroundings
 from grokprobe.errors import GrokprobeError, StoreError, reporting_write_errors
-from grokprobe.interfaces import Parameters
+from grokprobe.executors import check_wanted
+from grokprobe.interfaces import Requirement
+from grokprobe.loading import build_loader
 from grokprobe.planned_measures import PlannedMeasure
 from grokprobe.status import Status
-from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row
+from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Row, next_generation, read_ledger
+from grokprobe.units import Failure, Receipt, Unit, UnitMeasure, describe, split_begun
 from grokprobe.variables import Measurement, check_measurement
 
 #: Results are written at least this often within a unit, so that a kill loses little of a slow one.
 FLUSH_SECONDS: Final = 30.0
-#: Checkpoints of a run kept in memory: this one, its neighbours, the first and the last.
-LOADED_CHECKPOINTS: Final = 5
 #: Checkpoints at which a new measure is tried for the coordinates of its variables.
 FIRST_ATTEMPTS: Final = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitMeasure:
-    """What one measure has to do in a unit."""
-
-    #: The measure.
-    measure: PlannedMeasure
-    #: Epochs to measure → digest of their inputs.
-    inputs: Mapping[int, str]
-    #: Other epochs of this run whose results stay.
-    kept: frozenset[int]
-    #: Epochs to measure whose old result is overwritten.
-    replaced: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One run, one block of epochs, several measures."""
-
-    #: The store, and the ledger's generation.
-    store: Path
-    generation: int
-    #: Name of the experiment.
-    experiment: str
-    #: The run.
-    run: BoundRun
-    #: Digest of each checkpoint of the block.
-    digests: Mapping[int, str]
-    #: The measures.
-    measures: tuple[UnitMeasure, ...]
-    #: Where to compute.
-    device: str
-
-    @property
-    def epochs(self) -> list[int]:
-        """Epochs that at least one measure wants, ascending."""
-        return sorted({epoch for measure in self.measures for epoch in measure.inputs})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A result that could not be had."""
-
-    #: Group, run and epoch.
-    where: str
-    #: Why.
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What a unit did."""
-
-    #: Number of results measured, by group.
-    num_measured: Mapping[str, int]
-    #: Results that failed.
-    failures: tuple[Failure, ...]
 
 
 def run_unit(unit: Unit) -> Receipt:
     """Measures a unit and writes it to the store.
 
+    A unit that was begun before, by a worker that died or was lost sight of, is taken up where the ledger says, after
+    that worker has ended; then every epoch is written as soon as it is measured.
+
     Raises:
         StoreWriteError: the store cannot be written; what was written before stands.
+        WithdrawnError: nobody waits for the result any more; likewise.
     """
     torch.set_num_threads(1)  # also in a worker of somebody else's executor: the last digits depend on it
+    store = ResultsStore(unit.store)
+    with store.writers.hold(unit.key) as was_begun:
+        if not was_begun:
+            return _carry_out(unit, FLUSH_SECONDS)
+        entries = read_ledger(store.ledger, since=unit.generation)
+        done, left = split_begun(unit, entries, next_generation(store.ledger))
+        return done + _carry_out(left, 0.0)
+
+
+def _carry_out(unit: Unit, flush_seconds: float) -> Receipt:
     writers = [_CellWriter(unit, measure) for measure in unit.measures]
-    surroundings = build_surroundings(unit.run, unit.device)
+    surroundings = build_surroundings(unit.run, unit.device, [wanted.measure for wanted in unit.measures])
     num_measured: Counter[str] = Counter()
     failures, flushed = [], time.monotonic()
     with contextlib.ExitStack() as stack:
         for writer in writers:
             stack.callback(writer.flush)  # also when interrupted: what is measured is kept
         for epoch in unit.epochs:
+            check_wanted()
             for writer in writers:
                 if epoch not in writer.wanted.inputs:
                     continue
-                row, reason = _measure(surroundings, unit.run, epoch, writer)
+                row, reason = (
+                    (writer.row(epoch, Status.FAILED), unit.fault)
+                    if unit.fault
+                    else _measure(surroundings, unit.run, epoch, writer)
+                )
                 writer.add(epoch, row, reason)
                 num_measured[writer.wanted.measure.group] += row.status is Status.OK
                 if reason:
-                    failures.append(Failure(where=writer.describe(epoch), reason=reason))
-            if time.monotonic() - flushed > FLUSH_SECONDS:
+                    failures.append(Failure(where=describe(unit.coordinate(writer.wanted, epoch)), reason=reason))
+            if time.monotonic() - flushed > flush_seconds:
                 for writer in writers:
                     writer.flush()
                 flushed = time.monotonic()
     return Receipt(num_measured=num_measured, failures=tuple(failures))
 
 
-def build_surroundings(run: BoundRun, device: str) -> Surroundings:
-    """Returns what the Contexts of a run share, with a loader that keeps the last few checkpoints."""
-
-    @functools.lru_cache(maxsize=LOADED_CHECKPOINTS)
-    @torch.inference_mode(False)  # what is kept is for all measures: the first may be in that mode
-    def load(epoch: int) -> Parameters:
-        checkpoint = run.checkpoints[epoch]
-        content = read_checkpoint(checkpoint.path, state_dict_key=run.state_dict_key, member=checkpoint.member)
-        return {name: tensor.to(device) for name, tensor in content.parameters.items()}
-
-    return run.surroundings(torch.device(device), load)
+def build_surroundings(run: BoundRun, device: str, measures: Iterable[PlannedMeasure]) -> Surroundings:
+    """Returns what the Contexts of a run share, with a loader that suits the measures."""
+    is_evaluated = any(Requirement.MODEL in measure.requires for measure in measures)
+    place = torch.device(device)
+    return run.surroundings(place, build_loader(run.reading, place, is_evaluated=is_evaluated))
 
 
 def measure_first(measure: PlannedMeasure, runs: list[BoundRun], device: str) -> Measurement | None:
@@ -143,7 +95,9 @@ def measure_first(measure: PlannedMeasure, runs: list[BoundRun], device: str) ->
         (run, epoch) for run in runs for epoch, checkpoint in run.checkpoints.items() if not checkpoint.problem
     ]
     for run, epoch in candidates[:: max(1, -(-len(candidates) // FIRST_ATTEMPTS))]:
-        context = CheckpointContext(build_surroundings(run, device), epoch, _identity(measure), measure.options)
+        context = CheckpointContext(
+            build_surroundings(run, device, [measure]), epoch, _identity(measure), measure.options
+        )
         with contextlib.suppress(Exception):  # recorded as a failure when the unit comes to it
             measurement = measure.probe.measure(context)
             check_measurement(measure.specs, measurement)
@@ -168,26 +122,20 @@ class _CellWriter:
         """Takes the result at one epoch."""
         self._rows[epoch] = row
         entry = Entry(status=row.status, inputs=self.wanted.inputs[epoch], error=reason)
-        self._entries[self._coordinate(epoch)] = entry
+        self._entries[self._unit.coordinate(self.wanted, epoch)] = entry
 
     def flush(self) -> None:
         """Writes what was taken since the last flush: data first, then the ledger's line."""
         if not self._rows:
             return
-        run = self._unit.run.coordinates
         with reporting_write_errors(self._unit.store):
             missing = Entry(status=Status.MISSING, inputs="")
             replaced = [epoch for epoch in self._rows if epoch in self.wanted.replaced]
-            self._ledger.append({self._coordinate(epoch): missing for epoch in replaced})
-            self.cube.write((run.seed, run.init_scale), self._rows, self.wanted.kept | self._written)
+            self._ledger.append({self._unit.coordinate(self.wanted, epoch): missing for epoch in replaced})
+            self.cube.write(self._unit.run.identity, self._rows, self.wanted.kept | self._written)
             self._ledger.append(self._entries)
         self._written |= frozenset(self._rows)
         self._rows, self._entries = {}, {}
-
-    def describe(self, epoch: int) -> str:
-        """Returns where a result is, for people."""
-        run = self._unit.run.coordinates
-        return f"{self.cube.path} seed {run.seed} init_scale {run.init_scale:g} epoch {epoch}"
 
     def row(self, epoch: int, status: Status, measurement: Measurement | None = None) -> Row:
         """Returns a row, its values checked against specifications and coordinates.
@@ -203,10 +151,6 @@ class _CellWriter:
                 raise StoreError("it failed when its variables were to be created; --retry-failed tries again")
             self.cube.check_coordinates(measurement.coordinates)
         return Row(values=values, status=status, checkpoint_digest=self._unit.digests[epoch])
-
-    def _coordinate(self, epoch: int) -> Coordinate:
-        run = self._unit.run.coordinates
-        return Coordinate(self.cube.path, run.seed, run.init_scale, epoch)
 
 
 def _measure(surroundings: Surroundings, run: BoundRun, epoch: int, writer: _CellWriter) -> tuple[Row, str]:

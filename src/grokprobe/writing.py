@@ -1,14 +1,15 @@
-"""Carrying out the plan of one experiment: groups, units, history, paths, summary."""
+"""Carrying out the plans of an analysis: groups, units, history, paths, summary."""
 
+import contextlib
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from grokprobe import names
 from grokprobe.curves import (
+    create_path_variables,
     history_attributes,
     in_epoch_units,
     leading_coordinates,
@@ -16,78 +17,132 @@ from grokprobe.curves import (
     write_recorded_history,
     write_summary,
 )
+from grokprobe.division import build_units, count_left, find_part
 from grokprobe.errors import UsageError, reporting_write_errors
+from grokprobe.executors import Death, dispatch
 from grokprobe.experiment_plan import ExperimentPlan
-from grokprobe.pipeline import Failure, Receipt, Unit, UnitMeasure, measure_first, run_unit
+from grokprobe.pipeline import measure_first, run_unit
 from grokprobe.planned_measures import PlannedMeasure
-from grokprobe.planning import RunKey, check_unchanged, epochs_by_run, leading_order
+from grokprobe.planning import check_unchanged, epochs_by_run, leading_order
 from grokprobe.progress import Progress
 from grokprobe.status import Status
-from grokprobe.store import (
-    Coordinate,
-    Cube,
-    Entry,
-    LedgerWriter,
-    ResultsStore,
-)
+from grokprobe.store import Coordinate, Cube, Entry, LedgerWriter, ResultsStore, Shard, next_generation, read_ledger
+from grokprobe.units import Receipt, Unit
+from grokprobe.user_code import UserCode
 from grokprobe.version import __version__
 
 #: Seconds between two publications during long work.
 PUBLISH_SECONDS: Final = 120.0
 
 
-def write_experiment(
-    plan: ExperimentPlan, store: ResultsStore, generation: int, execution: tuple[Executor, str, Progress]
-) -> Receipt:
-    """Measures what is left to do, writes it, derives the summary; returns what was measured and what failed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How a plan is carried out."""
+
+    #: Where units run.
+    executor: Executor
+    #: Where they compute.
+    device: str
+    #: Listener.
+    progress: Progress
+    #: What a worker loads first.
+    code: UserCode
+    #: Which part of the plan is measured; None for all of it.
+    shard: Shard | None
+
+
+def write_experiments(
+    plans: Sequence[ExperimentPlan], store: ResultsStore, execution: Execution
+) -> list[tuple[ExperimentPlan, Receipt]]:
+    """Measures what is left to do, writes it, derives paths and summaries.
 
     Args:
-        plan: of the experiment.
+        plans: of the experiments.
         store: open for writing.
-        generation: of the ledger.
-        execution: executor, device and progress.
+        execution: how.
+
+    Returns:
+        What was to be done of every experiment, and what was measured and what failed.
     """
-    executor, device, progress = execution
-    experiment = plan.experiment
+    generation = next_generation(store.ledger)
     ledger = LedgerWriter(store.ledger, generation)
     with reporting_write_errors(store.path):
-        store.create_experiment(experiment.name, _attributes(plan), replace=plan.recompute)
-        cubes = _prepare_groups(plan, store, ledger)
-        _create_variables(plan, cubes, device)
+        cubes = {plan.experiment.name: _prepare(plan, store, ledger, execution.device) for plan in plans}
+        parts = list(plans)
+        if execution.shard is not None:
+            parts = find_part(
+                plans, {name: next(iter(own.values())) for name, own in cubes.items() if own}, execution.shard
+            )
         # lines of the units count over those written so far
-        units = list(_build_units(plan, cubes, (store.path, generation + 1, device)))
+        settings = (store.path, generation + 1, execution.device)
+        units = [
+            unit for part in parts for unit in build_units(part, cubes[part.experiment.name], settings, execution.code)
+        ]
     try:
-        receipt = _run_units(units, store, executor, progress)
+        with store.measuring():
+            receipts = _run_units(units, store, execution)
     finally:  # also when interrupted: what is measured is shown, with what follows from it
         try:
             with reporting_write_errors(store.path):
-                write_paths(plan, store)
+                for plan in plans:
+                    write_paths(plan, store)
         finally:
             store.publish()
+    done = []
     with reporting_write_errors(store.path):
-        failures = write_recorded_history(plan, store, ledger) if experiment.is_native else []
-        write_summary(plan, store)
+        entries = read_ledger(store.ledger) if execution.shard is not None else {}
+        for plan, part in zip(plans, parts, strict=True):
+            failures = write_recorded_history(plan, store, ledger) if plan.experiment.is_native else []
+            write_summary(plan, store)
+            receipt = receipts.get(plan.experiment.name, Receipt(num_measured={}, failures=()))
+            done.append(
+                (_with_notice(plan, part, entries), receipt + Receipt(num_measured={}, failures=tuple(failures)))
+            )
     store.publish()
-    return Receipt(num_measured=receipt.num_measured, failures=(*receipt.failures, *failures))
+    return done
 
 
-def _run_units(units: list[Unit], store: ResultsStore, executor: Executor, progress: Progress) -> Receipt:
-    failures: list[Failure] = []
-    num_measured: Counter[str] = Counter()
+def _run_units(units: Sequence[Unit], store: ResultsStore, execution: Execution) -> dict[str, Receipt]:
+    """Returns what the units of each experiment did, in the order of the units and not of their completion."""
+    progress, receipts = execution.progress, dict[int, Receipt]()
     progress.start("measuring", sum(len(unit.epochs) for unit in units))
+    published = time.monotonic()
     try:
-        published = time.monotonic()
-        for unit, receipt in zip(units, executor.map(run_unit, units), strict=True):
-            failures.extend(receipt.failures)
-            num_measured.update(receipt.num_measured)
-            run = unit.run.coordinates
-            progress.advance(len(unit.epochs), f"seed {run.seed} init_scale {run.init_scale:g}")
-            if time.monotonic() - published > PUBLISH_SECONDS:
-                store.publish()
-                published = time.monotonic()
+        with contextlib.closing(dispatch(execution.executor, run_unit, units)) as answers:
+            for place, answer in answers:
+                unit = units[place]
+                # a unit that no worker survives is none for this process either: what is left of it is recorded
+                receipts[place] = run_unit(replace(unit, fault=answer.reason)) if isinstance(answer, Death) else answer
+                seed, init_scale = unit.run.identity
+                progress.advance(len(unit.epochs), f"seed {seed} init_scale {init_scale:g}")
+                if time.monotonic() - published > PUBLISH_SECONDS:
+                    store.publish_meanwhile()
+                    published = time.monotonic()
     finally:
         progress.finish()
-    return Receipt(num_measured=num_measured, failures=tuple(failures))
+    totals: dict[str, Receipt] = {}
+    for place, receipt in sorted(receipts.items()):
+        name = units[place].experiment
+        totals[name] = totals[name] + receipt if name in totals else receipt
+    return totals
+
+
+def _with_notice(plan: ExperimentPlan, part: ExperimentPlan, entries: Mapping[Coordinate, Entry]) -> ExperimentPlan:
+    num_left = count_left(plan, part, entries) if part is not plan else 0
+    if not num_left:
+        return part
+    notice = f"{plan.experiment.name}: {num_left} of {len(plan.wanted)} results are left to the other shards"
+    return replace(part, notices=(*part.notices, notice))
+
+
+def _prepare(plan: ExperimentPlan, store: ResultsStore, ledger: LedgerWriter, device: str) -> dict[str, Cube]:
+    """Creates and grows everything that units write into, and returns the groups of the measures."""
+    store.create_experiment(plan.experiment.name, _attributes(plan), replace=plan.recompute)
+    cubes = _prepare_groups(plan, store, ledger)
+    if not store.is_fixed:  # whoever measures now has created what could be created
+        _create_variables(plan, cubes, device)
+        create_path_variables(plan, store)
+    return cubes
 
 
 def _create_variables(plan: ExperimentPlan, cubes: Mapping[str, Cube], device: str) -> None:
@@ -179,43 +234,3 @@ def _forget(plan: ExperimentPlan, group: str, ledger: LedgerWriter) -> None:
     missing = Entry(status=Status.MISSING, inputs="")
     for (_, run), epochs in by_run.items():
         ledger.append({Coordinate(group, *run, epoch): missing for epoch in sorted(epochs)})
-
-
-def _build_units(plan: ExperimentPlan, cubes: Mapping[str, Cube], settings: tuple[Path, int, str]) -> Iterator[Unit]:
-    store, generation, device = settings
-    todo = epochs_by_run(plan.todo)
-    done = epochs_by_run(c for c, entry in plan.entries.items() if entry.status is not Status.MISSING)
-    for run in plan.runs:
-        epochs = set().union(*(todo.get((cube.path, run.identity), set()) for cube in cubes.values()))
-        if not epochs:
-            continue
-        blocks = next(iter(cubes.values())).blocks(sorted(epochs))
-        for block in blocks.values():
-            measures = []
-            for group, measure in plan.measures.items():
-                key = (cubes[group].path, run.identity)
-                wanted = [epoch for epoch in block if epoch in todo.get(key, ())]
-                if wanted:
-                    measures.append(_unit_measure(plan, measure, key, (wanted, done.get(key, set()))))
-            yield Unit(
-                store=store,
-                generation=generation,
-                experiment=plan.experiment.name,
-                run=run,
-                digests={epoch: plan.file_digest(run.checkpoints[epoch].path) for epoch in block},
-                measures=tuple(measures),
-                device=device,
-            )
-
-
-def _unit_measure(
-    plan: ExperimentPlan, measure: PlannedMeasure, key: tuple[str, RunKey], epochs: tuple[list[int], set[int]]
-) -> UnitMeasure:
-    group, run = key
-    wanted, done = epochs
-    return UnitMeasure(
-        measure=measure,
-        inputs={epoch: plan.wanted[Coordinate(group, *run, epoch)] for epoch in wanted},
-        kept=frozenset(done.difference(wanted)),
-        replaced=frozenset(done.intersection(wanted)),
-    )

@@ -18,16 +18,3 @@ def test_an_interrupt_is_raised_and_not_kept() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         SerialExecutor().submit(interrupt)
-
-
-def test_map_keeps_order_and_runs_when_asked() -> None:
-    ran = []
-
-    def double(value: int) -> int:
-        ran.append(value)
-        return 2 * value
-
-    results = SerialExecutor().map(double, [3, 1, 2])
-    assert next(results) == 6
-    assert ran == [3]
-    assert list(results) == [2, 4]

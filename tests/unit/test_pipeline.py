@@ -16,8 +16,9 @@ import torch
 import xarray as xr
 
 import grokprobe
-from grokprobe import pipeline
+from grokprobe import loading
 from grokprobe.analysis import AnalysisReport
+from grokprobe.checkpoints import CheckpointRef, Reading
 from grokprobe.errors import GrokprobeWarning, UsageError
 from grokprobe.interfaces import Context, Requirement
 from grokprobe.plugins import PluginSelection
@@ -261,15 +262,15 @@ def test_nothing_is_measured_twice(bench: Bench) -> None:
 
 def test_a_checkpoint_is_read_once_for_all_measures(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     read: Counter[str] = Counter()
-    real = pipeline.read_checkpoint
+    real = loading.load_parameters
 
-    def count(path: Path, **options: Any) -> Any:
-        read[path.name] += 1
-        return real(path, **options)
+    def count(reading: Reading, checkpoint: CheckpointRef, device: torch.device, *, is_evaluated: bool) -> Any:
+        read[checkpoint.path.name] += 1
+        return real(reading, checkpoint, device, is_evaluated=is_evaluated)
 
     probes = [MadeProbe(f"p{i}", lambda context: float(context.parameters["net.embed"].sum())) for i in range(3)]
     bench.analyze(*probes, epochs="0")  # the variables are there afterwards
-    monkeypatch.setattr(pipeline, "read_checkpoint", count)
+    monkeypatch.setattr(loading, "load_parameters", count)
     bench.analyze(*probes)
     assert read == {"10.pt": 1, "20.pt": 1, "30.pt": 1}
 
