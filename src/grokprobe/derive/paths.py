@@ -1,6 +1,6 @@
 """What follows from the steps of a run in any metric: length, straightness, and the grokking period."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Final
 
@@ -99,8 +99,8 @@ PERIOD_SPECS: Final = (
 )
 
 
-def path_specs(measured: xr.Dataset) -> tuple[VariableSpec, ...]:
-    """Returns the specifications of what :func:`derive_path` gives for a dataset."""
+def path_specs(measured: Container[str]) -> tuple[VariableSpec, ...]:
+    """Returns the specifications of what :func:`derive_path` gives for a dataset, or for the names of its variables."""
     return tuple(spec for spec in PATH_SPECS if spec.name != STRAIGHTNESS or CHORD_NORM in measured)
 
 
