@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+import nbformat
+from myst_nb.core.read import read_myst_markdown_notebook
 from pydantic import BaseModel
 
 from grokprobe import names
@@ -47,6 +50,25 @@ def write_pages(directory: Path) -> None:
         path = directory / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def write_notebooks(sources: Path, directory: Path) -> None:
+    """Writes the notebooks among the pages as files that Jupyter opens, not executed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in sorted(sources.glob("*.md")):
+        notebook = read_myst_markdown_notebook(source.read_text(encoding="utf-8"), path=source)
+        for number, cell in enumerate(notebook.cells):
+            cell["id"] = f"cell-{number}"  # instead of one by chance
+        nbformat.write(notebook, directory / f"{source.stem}.ipynb")
+
+
+def write_kernel(directory: Path) -> None:
+    """Writes the kernel ``python3`` of the interpreter that runs this, whatever other kernels of a user are called."""
+    own = directory / "kernels" / "python3"
+    own.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR", "-f", "{connection_file}"]
+    kernel = {"argv": command, "display_name": "Python 3", "language": "python"}
+    (own / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
 
 
 def render_measures() -> Iterator[str]:

@@ -7,9 +7,10 @@ import hypothesis
 import pytest
 import torch
 
+from object_store_server import bucket, s3_endpoint
 from skip_reasons import pytest_sessionfinish, pytest_terminal_summary
 
-__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "shared_data"]
+__all__ = ["bucket", "pytest_sessionfinish", "pytest_terminal_summary", "s3_endpoint", "shared_data"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

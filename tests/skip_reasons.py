@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-#: The only reasons for which a test may be skipped.
+#: The only reasons for which a test may be skipped. "no browser" is not one: a user's machine may be without one,
+#: but ``.ci/run`` installs it.
 ALLOWED: Final = frozenset({"no CUDA", "no shared data"})
 
 

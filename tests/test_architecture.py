@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: The modules and packages of grokprobe; a line imports only from lines above it and from itself.
 LAYERS = (
-    ("errors", "names", "status", "version", "devices", "atomic"),
+    ("errors", "names", "status", "version", "devices", "atomic", "cache_directory"),
     (
         "variables",
         "progress",
@@ -25,10 +25,11 @@ LAYERS = (
         "history",
         "faults",
         "options",
+        "markup",
     ),
     ("numerics",),
     ("checkpoints",),
-    ("interfaces", "context", "hookspecs", "plugins", "executors", "evaluation"),
+    ("interfaces", "context", "hookspecs", "plugin_sources", "plugins", "executors", "user_code", "evaluation"),
     ("probes", "compressors", "geometry"),
     ("derive",),
     ("dataset", "store"),
@@ -38,11 +39,14 @@ LAYERS = (
         "splits",
         "reference",
         "binding",
+        "loading",
         "curves",
         "analysis_report",
         "planned_measures",
         "planning",
         "experiment_plan",
+        "units",
+        "division",
         "pipeline",
         "writing",
         "analysis",
@@ -50,7 +54,7 @@ LAYERS = (
         "overview",
     ),
     ("training",),
-    ("plots", "report", "testing", "cli"),
+    ("plots", "report", "comparison", "dashboard", "testing", "cli"),
 )
 
 #: Name of the rule → the function that lists its violations.
@@ -65,6 +69,9 @@ RULES: dict[str, Callable[[Modules], list[str]]] = {
     ),
     "only the store touches zarr": functools.partial(
         architecture.find_stray_imports, library="zarr", allowed=("grokprobe.store",)
+    ),
+    "one module knows icechunk": functools.partial(
+        architecture.find_stray_imports, library="icechunk", allowed=("grokprobe.store.object_store",)
     ),
     "the store needs no torch": functools.partial(
         architecture.find_reached, package="grokprobe.store", library="torch"
@@ -102,6 +109,12 @@ BREACHES = (
     ("numerics are pure", "grokprobe/numerics/path.py", "from rich.table import Table", "imports rich"),
     ("only the store touches zarr", "grokprobe/dataset.py", "import zarr", "grokprobe.dataset imports zarr"),
     ("only the store touches zarr", "grokprobe_tasks/ising.py", "from zarr.codecs import ZstdCodec", "imports zarr"),
+    (
+        "one module knows icechunk",
+        "grokprobe/store/cube.py",
+        "import icechunk",
+        "grokprobe.store.cube imports icechunk",
+    ),
     ("the store needs no torch", "grokprobe/store/ledger.py", "import torch", "grokprobe.store.ledger imports torch"),
     ("the store needs no torch", "grokprobe/variables.py", "import torch", "cube -> grokprobe.variables imports torch"),
     ("only the command line draws", "grokprobe/pipeline.py", "import rich", "grokprobe.pipeline imports rich"),

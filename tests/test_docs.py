@@ -14,7 +14,8 @@ from program import Outcome, grokprobe, run_function
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "tasks").rglob("README.md")])
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *NOTEBOOKS, *(ROOT / "tasks").rglob("README.md")])
 PAGES_WITH_EXAMPLES = [page for page in PAGES if list(parse_page(page.read_text()))]
 #: What stands in the table of dependencies about one that the project fixes and nothing uses.
 UNUSED = "Nothing imports it yet"
@@ -29,7 +30,8 @@ def normalised(requirement: str) -> str:
 def declared_dependencies() -> set[str]:
     groups = [PROJECT["project"]["dependencies"], PROJECT["build-system"]["requires"]]
     groups += PROJECT["project"]["optional-dependencies"].values()
-    return {normalised(requirement) for group in groups for requirement in group}
+    own = {PROJECT["project"]["name"]}  # an extra may be made of others
+    return {normalised(requirement) for group in groups for requirement in group} - own
 
 
 def hook_signatures() -> set[str]:
@@ -93,6 +95,16 @@ def test_pages_have_examples():
     assert {"README.md", "quickstart.md", "checkpoints.md", "plugins.md"} <= names
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.name)
+def test_a_notebook_is_run_and_ends_in_asserts(page):
+    text = page.read_text()
+    assert text.startswith("---\nfile_format: mystnb\n")  # what makes the build execute it
+    assert f"notebooks/{page.stem}\n" in (ROOT / "docs/index.md").read_text()
+    assert f"notebooks/{page.stem}.ipynb" in text
+    last = re.findall(r"^```\{code-cell\} ipython3\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[-1]
+    assert isinstance(ast.parse(re.sub(r"^:.*\n", "", last, flags=re.MULTILINE)).body[-1], ast.Assert)
+
+
 def run_command(example: Example, directory: Path) -> Outcome:
     if example.program == "grokprobe":
         return grokprobe(*example.arguments, cwd=directory)
@@ -110,5 +122,6 @@ def test_template_plugin_is_found_by_its_entry_point():
     project = tomllib.loads((template / "pyproject.toml").read_text())["project"]
     entry_points = project["entry-points"]["grokprobe"]
     found = load_plugins(PluginSelection(requested=tuple(entry_points.values())))
-    provided = {entry.name for entry in found.provided if entry.plugin.name in entry_points.values()}
-    assert provided == set(entry_points)
+    provided = {(entry.kind, entry.name) for entry in found.provided if entry.plugin.name in entry_points.values()}
+    assert {name for kind, name in provided if kind == "probes"} == set(entry_points)
+    assert ("figures", "tails") in provided

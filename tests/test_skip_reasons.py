@@ -24,11 +24,15 @@ SKIPPED = "import pytest\n\ndef test_skipped():\n    pytest.skip({reason!r})\n\n
 NOT_IMPORTED = "import pytest\npytest.importorskip('no_such_module')\n\ndef test_run():\n    pass\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "1")], ids=["one process", "xdist"])
-def test_unforeseen_reason_fails_in_ci(tmp_path, arguments):
-    session = run_session(tmp_path, SKIPPED.format(reason="too slow today"), *arguments, ci=True)
+@pytest.mark.parametrize(
+    ("reason", "arguments"),
+    [("too slow today", ()), ("no browser", ("-p", "xdist", "-n", "1"))],
+    ids=["one process", "xdist"],
+)
+def test_unforeseen_reason_fails_in_ci(tmp_path, reason, arguments):
+    session = run_session(tmp_path, SKIPPED.format(reason=reason), *arguments, ci=True)
     assert session.returncode == 1
-    assert "test_example.py::test_skipped: too slow today" in session.stdout
+    assert f"test_example.py::test_skipped: {reason}" in session.stdout
     assert session.stdout.strip().splitlines()[-1].strip("= ").startswith("1 passed, 1 skipped")
 
 
@@ -43,5 +47,8 @@ def test_foreseen_reason_passes_in_ci(tmp_path, reason):
     assert run_session(tmp_path, SKIPPED.format(reason=reason), ci=True).returncode == 0
 
 
-def test_any_reason_passes_at_home(tmp_path):
-    assert run_session(tmp_path, SKIPPED.format(reason="too slow today"), ci=False).returncode == 0
+@pytest.mark.parametrize("reason", ["too slow today", "no browser"])
+def test_any_reason_passes_at_home(tmp_path, reason):
+    session = run_session(tmp_path, SKIPPED.format(reason=reason), "-ra", ci=False)
+    assert session.returncode == 0
+    assert f"SKIPPED [1] test_example.py:4: {reason}" in session.stdout

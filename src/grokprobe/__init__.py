@@ -11,20 +11,35 @@ from grokprobe.version import __version__
 if TYPE_CHECKING:
     from grokprobe.analysis import analyze
     from grokprobe.checkpoints import discover
+    from grokprobe.comparison import compare
     from grokprobe.hookspecs import hookimpl
     from grokprobe.live import measure
-    from grokprobe.store import open_results
+    from grokprobe.store import compact, open_results, verify
     from grokprobe.training.request import train
 
-__all__ = ["__version__", "analyze", "discover", "hookimpl", "measure", "open_results", "train"]
+__all__ = [
+    "__version__",
+    "analyze",
+    "compact",
+    "compare",
+    "discover",
+    "hookimpl",
+    "measure",
+    "open_results",
+    "train",
+    "verify",
+]
 
 _HOMES: Final = {
     "analyze": "grokprobe.analysis",
+    "compact": "grokprobe.store",
+    "compare": "grokprobe.comparison",
     "discover": "grokprobe.checkpoints",
     "hookimpl": "grokprobe.hookspecs",
     "measure": "grokprobe.live",
     "open_results": "grokprobe.store",
     "train": "grokprobe.training.request",
+    "verify": "grokprobe.store",
 }
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from grokprobe import names
 from grokprobe.checkpoints import Discovery, SkippedFile
 from grokprobe.experiment_plan import ExperimentPlan
-from grokprobe.pipeline import Failure, Receipt
+from grokprobe.markup import render_block, shorten_path
 from grokprobe.status import Status
+from grokprobe.units import Failure, Receipt, describe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class ExperimentReport:
 class AnalysisReport:
     """What ``analyze`` did and what a user should know."""
 
-    #: Where the dataset is.
-    results: Path
+    #: Where the dataset is: a path, or the URL that was asked for.
+    results: str | Path
     #: By experiment.
     experiments: tuple[ExperimentReport, ...]
     #: Assumptions, contradictions, tensors left out.
@@ -45,6 +46,22 @@ class AnalysisReport:
     def exit_code(self) -> int:
         """0 if nothing failed, 3 if something did."""
         return 3 if self.failures else 0
+
+    def _repr_html_(self) -> str:
+        rows = [(one.name, group, *counts) for one in self.experiments for group, counts in one.measured.items()]
+        absent = [
+            f"{one.name}, {group}: does not apply here: {reason}"
+            for one in self.experiments
+            for group, reason in one.not_applicable.items()
+        ]
+        failed = [f"failed: {failure.where}: {failure.reason}" for failure in self.failures]
+        skipped = [f"not a checkpoint: {shorten_path(file.path)}: {file.reason}" for file in self.skipped]
+        return render_block(
+            f"Results in {self.results}",
+            header=("experiment", "group", "results", "measured now"),
+            rows=rows,
+            lines=[*failed, *absent, *self.notices, *skipped],
+        )
 
 
 def build_report(
@@ -81,10 +98,9 @@ def _failed_before(plan: ExperimentPlan) -> list[Failure]:
         entry = plan.entries.get(coordinate)
         if coordinate in plan.todo or entry is None or entry.status not in (Status.FAILED, Status.REFUSED):
             continue
-        where = (
-            f"{coordinate.group} seed {coordinate.seed} init_scale {coordinate.init_scale:g} epoch {coordinate.epoch}"
+        failed.append(
+            Failure(where=describe(coordinate), reason=f"{entry.error} (failed before; --retry-failed tries again)")
         )
-        failed.append(Failure(where=where, reason=f"{entry.error} (failed before; --retry-failed tries again)"))
     return failed
 
 

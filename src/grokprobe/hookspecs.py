@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from grokprobe.interfaces import Compressor, GeometryMetric, Probe, Task
+from grokprobe.interfaces import CheckpointReader, Compressor, GeometryMetric, Probe, ResultsFigure, Task
 
 hookspec = pluggy.HookspecMarker("grokprobe")
 hookimpl = pluggy.HookimplMarker("grokprobe")
@@ -28,3 +28,13 @@ def grokprobe_compressors() -> Iterable[Compressor]:  # pyright: ignore[reportRe
 @hookspec
 def grokprobe_metrics() -> Iterable[GeometryMetric]:  # pyright: ignore[reportReturnType] - no body
     """Returns the GeometryMetric instances of this plugin."""
+
+
+@hookspec
+def grokprobe_figures() -> Iterable[ResultsFigure]:  # pyright: ignore[reportReturnType] - no body
+    """Returns the ResultsFigure instances of this plugin."""
+
+
+@hookspec
+def grokprobe_readers() -> Iterable[CheckpointReader]:  # pyright: ignore[reportReturnType] - no body
+    """Returns the CheckpointReader instances of this plugin."""

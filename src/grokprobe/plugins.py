@@ -6,16 +6,10 @@ returns something incomplete costs itself only: it is remembered with its error 
 
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
-import os
-import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pluggy
@@ -23,52 +17,27 @@ import pluggy
 from grokprobe import hookspecs, names
 from grokprobe.errors import GrokprobeWarning, PluginError, UsageError
 from grokprobe.faults import suggest
-from grokprobe.interfaces import Compressor, GeometryMetric, Probe, Task
+from grokprobe.interfaces import CheckpointReader, Compressor, GeometryMetric, Probe, ResultsFigure, Task
+from grokprobe.markup import render_block
+from grokprobe.plugin_sources import Plugin, PluginSelection, iterate_candidates, load_file
 
-ENTRY_POINT_GROUP: Final = "grokprobe"
 TASKS: Final = "tasks"
+FIGURES: Final = "figures"
+READERS: Final = "readers"
 #: Kind of thing → (hook that returns it, its Protocol, the word for one of it).
 KINDS: Final = {
     TASKS: ("grokprobe_tasks", Task, "task"),
     names.PROBES: ("grokprobe_probes", Probe, "probe"),
     names.COMPRESSORS: ("grokprobe_compressors", Compressor, "compressor"),
     names.GEOMETRY: ("grokprobe_metrics", GeometryMetric, "metric"),
+    FIGURES: ("grokprobe_figures", ResultsFigure, "figure"),
+    READERS: ("grokprobe_readers", CheckpointReader, "reader"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PluginSelection:
-    """Which plugins to load. Picklable, so that a worker process loads the same ones."""
-
-    #: Importable modules to load beside the installed plugins, and ``no:NAME`` to leave one out.
-    requested: tuple[str, ...] = ()
-    #: Directory whose ``.py`` files are plugins. They are code: never taken from a checkpoint directory.
-    directory: Path | None = None
-
-    @classmethod
-    def from_environment(cls, requested: tuple[str, ...] = (), directory: Path | None = None) -> "PluginSelection":
-        """Returns the selection with ``GROKPROBE_PLUGINS`` (comma-separated, as ``-p``) put before ``requested``."""
-        listed = tuple(name.strip() for name in os.environ.get("GROKPROBE_PLUGINS", "").split(",") if name.strip())
-        return cls(requested=listed + requested, directory=directory)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plugin:
-    """One plugin, loaded or not."""
-
-    #: Name of the entry point, module or file.
-    name: str
-    #: Distribution it came with, or where it was found.
-    distribution: str
-    #: Version of the distribution; empty where there is none.
-    version: str
-    #: Why it could not be used; empty if it could.
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Provided:
-    """One task or measure that a plugin provides."""
+    """One task, measure, figure or reader that a plugin provides."""
 
     #: A key of :data:`KINDS`.
     kind: str
@@ -76,8 +45,13 @@ class Provided:
     name: str
     #: The plugin it came with.
     plugin: Plugin
-    #: The Task class, or the measure.
+    #: The Task class, the measure, the figure, or the reader.
     item: Any
+
+    @property
+    def version(self) -> str:
+        """Its own version; empty for a figure, of which nothing is stored."""
+        return "" if self.kind == FIGURES else self.item.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +60,13 @@ class Plugins:
 
     #: Every plugin that was found, the broken ones with their error.
     loaded: tuple[Plugin, ...]
-    #: Every task and measure, sorted by kind and name.
+    #: Every task, measure, figure and reader, sorted by kind and name.
     provided: tuple[Provided, ...]
+
+    @property
+    def readers(self) -> tuple[CheckpointReader, ...]:
+        """The readers of further formats, sorted by name."""
+        return tuple(entry.item for entry in self.provided if entry.kind == READERS)
 
     def find(self, kind: str, name: str) -> Provided:
         """Returns what ``name``, or ``distribution:name``, stands for.
@@ -133,6 +112,14 @@ class Plugins:
         """Returns the sorted names of everything of one kind."""
         return sorted({entry.name for entry in self.provided if entry.kind == kind})
 
+    def _repr_html_(self) -> str:
+        return render_block(
+            f"Plugins: {len(self.loaded)}",
+            header=("kind", "name", "version", "from"),
+            rows=[(KINDS[e.kind][2], e.name, e.version, e.plugin.distribution) for e in self.provided],
+            lines=[f"not used: {plugin.name}: {plugin.error}" for plugin in self.loaded if plugin.error],
+        )
+
 
 @functools.lru_cache(maxsize=8)
 def load_plugins(selection: PluginSelection) -> Plugins:
@@ -144,7 +131,7 @@ def load_plugins(selection: PluginSelection) -> Plugins:
     blocked = {name.removeprefix("no:") for name in selection.requested if name.startswith("no:")}
     plugins: list[Plugin] = []
     provided: list[Provided] = []
-    candidates = list(_candidates(selection))
+    candidates = list(iterate_candidates(selection))
     for name in sorted(blocked - {plugin.name for plugin, _ in candidates}):
         warnings.warn(f"-p no:{name}: there is no such plugin", GrokprobeWarning, stacklevel=2)
     for plugin, load in candidates:
@@ -166,53 +153,6 @@ def load_plugins(selection: PluginSelection) -> Plugins:
     return Plugins(loaded=tuple(plugins), provided=tuple(sorted(provided, key=lambda entry: (entry.kind, entry.name))))
 
 
-def _candidates(selection: PluginSelection) -> Iterator[tuple[Plugin, Callable[[], object]]]:
-    entry_points = {}
-    for entry_point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.value):
-        entry_points[entry_point.name] = entry_point
-        distribution = entry_point.dist
-        plugin = Plugin(
-            name=entry_point.name,
-            distribution=distribution.name if distribution else entry_point.value,
-            version=distribution.version if distribution else "",
-        )
-        yield plugin, entry_point.load
-    for name in dict.fromkeys(selection.requested):
-        if name.startswith("no:") or name in entry_points:
-            continue
-        if not _is_importable(name):
-            raise PluginError(
-                f"no plugin {name!r}: it is neither an installed plugin ({', '.join(sorted(entry_points))})"
-                " nor a module that can be imported; install it or add its directory to PYTHONPATH"
-            )
-        yield Plugin(name=name, distribution=name, version=""), functools.partial(importlib.import_module, name)
-    if selection.directory is not None:
-        if not selection.directory.is_dir():
-            raise PluginError(f"--plugins-dir: expected a directory, found nothing at {selection.directory}")
-        for path in sorted(selection.directory.glob("*.py")):
-            yield (
-                Plugin(name=path.stem, distribution=path.name, version=""),
-                functools.partial(_load_file, path, f"grokprobe_plugins_dir_{path.stem}"),
-            )
-
-
-def _is_importable(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # a parent package that does not exist, or a name that is no module path
-        return False
-
-
-def _load_file(path: Path, module_name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"expected Python source, found {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # before it runs, so that its classes can be pickled and its imports resolve
-    spec.loader.exec_module(module)
-    return module
-
-
 def load_attribute(name: str, option: str) -> Any:
     """Returns what ``FILE.py:NAME`` or ``MODULE:NAME`` stands for; the file or module is run.
 
@@ -227,7 +167,7 @@ def load_attribute(name: str, option: str) -> Any:
     path = Path(source)
     try:
         is_file = path.suffix == ".py"
-        module = _load_file(path, f"grokprobe_file_{path.stem}") if is_file else importlib.import_module(source)
+        module = load_file(path, f"grokprobe_file_{path.stem}") if is_file else importlib.import_module(source)
     except Exception as error:
         raise UsageError(f"{option}: {source} cannot be loaded: {type(error).__name__}: {error}") from error
     if attribute not in vars(module):

@@ -53,6 +53,11 @@ class Sweep:
     status: Callable[[str, int, float, int], Status] = lambda *_: Status.OK
     #: Every number is NaN.
     is_undefined: bool = False
+    #: Every number that has no upper bound is infinite, but for those of the history.
+    is_infinite: bool = False
+    layers: Sequence[str] = ("input", "output")
+    #: What the runs count.
+    units: str = "epochs"
     #: Groups to leave out.
     without: Sequence[str] = ()
     error: str = "ValueError: made <fault>"
@@ -66,7 +71,7 @@ def write_results(path: Path, sweep: Sweep = Sweep()) -> Path:
         "digest": "d",
         "parameters": {"task": {"name": "made", "p": 5}, "optimizer": {"lr": 0.01}},
         "task_version": "1",
-        "epoch_units": "epochs",
+        "epoch_units": sweep.units,
         "constant": [],
     }
     with ResultsStore.open(path) as store:
@@ -93,10 +98,10 @@ def made_history(sweep: Sweep) -> xr.Dataset:
 
 
 def _measured_groups(sweep: Sweep) -> dict[str, Any]:
-    layers = np.array(["input", "output"])
+    layers = np.array(sweep.layers)
     neurons = {
         names.NEURON_LAYER: Coordinate(dim=names.NEURON, values=np.repeat(layers, sweep.num_neurons)),
-        names.NEURON_INDEX: Coordinate(dim=names.NEURON, values=np.tile(np.arange(sweep.num_neurons), 2)),
+        names.NEURON_INDEX: Coordinate(dim=names.NEURON, values=np.tile(np.arange(sweep.num_neurons), len(layers))),
     }
     layer = {names.LAYER: Coordinate(dim=names.LAYER, values=layers)}
     frequency = Coordinate(dim=names.FREQUENCY, values=np.arange(sweep.num_frequencies), units="cycles")
@@ -120,7 +125,7 @@ def _write_group(store: ResultsStore, sweep: Sweep, made: tuple[str, Any, Any]) 
     measure = group.rpartition("/")[2]
     attributes = {"measure": measure, "measure_version": "1", "distribution": "made-plugin", "constant": []}
     attributes |= {"distribution_version": "2.0", "options": {"depth": 3, "axes": {}, "limit": None}}
-    cube.create(attributes, "epochs")
+    cube.create(attributes, sweep.units)
     cube.grow({"seed": sweep.seeds, "init_scale": sweep.scales, "epoch": sweep.epochs})
     cube.create_variables(specs, coordinates)
     sizes = {coordinate.dim: len(coordinate.values) for coordinate in coordinates.values()}
@@ -149,6 +154,8 @@ def _values(group: str, specs: Any, sizes: Mapping[str, int], at: tuple[int, flo
         low = 0.0 if spec.bounds[0] is None else spec.bounds[0]
         high = low + 2.0 if spec.bounds[1] is None else spec.bounds[1]
         drawn = low + (high - low) * generator.random([sizes[dim] for dim in spec.dims])
+        if sweep.is_infinite and spec.bounds[1] is None:
+            drawn = np.full_like(drawn, np.inf)
         if spec.dtype == "int64":
             values[spec.name] = np.int64(epoch)
         else:
@@ -160,13 +167,13 @@ def _history(seed: int, scale: float, epoch: int, is_undefined: bool) -> dict[st
     """Training is learned by epoch 5 to 10; test at once for a small scale, and by epoch 30 for a large one."""
     trained, tested = 5 + 2 * seed, (30 + 2 * seed if scale > 5 else 8 + 2 * seed)
     train, test = (1 / (1 + np.exp(-(epoch - at))) for at in (trained, tested))
-    values = (2 * np.exp(-epoch / 10), 3 * np.exp(-epoch / 20) + 0.1, train, test)
+    values = (2 * np.exp(-epoch / 10), 3 * np.exp(-epoch / tested) + 0.1, train, test)
     return {s.name: np.nan if is_undefined else float(v) for s, v in zip(HISTORY_SPECS, values, strict=True)}
 
 
 def _write_summary(store: ResultsStore, sweep: Sweep) -> None:
     cube = store.cube(f"{EXPERIMENT}/{names.SUMMARY}", leading=names.SUMMARY_DIMS)
-    cube.create({"source": "history", "chance_accuracy": 0.1}, "epochs")
+    cube.create({"source": "history", "chance_accuracy": 0.1}, sweep.units)
     cube.grow({"seed": sweep.seeds, "init_scale": sweep.scales})
     cube.create_variables(SUMMARY_SPECS, {})
     summary = summarise(made_history(sweep), chance=0.1)

@@ -4,6 +4,7 @@ Commands are imported when they are named, so ``grokprobe --help`` answers witho
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from grokprobe.errors import GrokprobeError
+from grokprobe.errors import DamagedStoreError, GrokprobeError, is_undecodable
 from grokprobe.version import __version__
 
 #: Command → (module, one line of help).
@@ -22,6 +23,10 @@ COMMANDS: Final = {
     "info": ("grokprobe.cli.info", "Say what is in a checkpoint tree, a file or a results store."),
     "plot": ("grokprobe.cli.plot", "Draw figures of a results store."),
     "report": ("grokprobe.cli.report", "Write one HTML page about a results store."),
+    "dashboard": ("grokprobe.cli.dashboard", "Show a results store in a browser, slice by slice."),
+    "compare": ("grokprobe.cli.compare", "Put two results stores, or runs of them, side by side."),
+    "verify": ("grokprobe.cli.verify", "Check every stored number against its checksum and the ledger."),
+    "compact": ("grokprobe.cli.compact", "Tidy a results store: one ledger file, no leftovers."),
     "convert": ("grokprobe.cli.convert", "Write any checkpoints again as runs of safetensors files."),
     "plugins": ("grokprobe.cli.plugins", "List every task and measure, and where it comes from."),
 }
@@ -72,6 +77,9 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; turns what it raises into one line and the documented exit code."""
         signal.signal(signal.SIGTERM, _terminate)
+        for stream in (sys.stdout, sys.stderr):  # a name of a file need not be text: what is none is escaped
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except GrokprobeError as error:
@@ -89,9 +97,17 @@ class LazyGroup(click.Group):
         except Exception as error:
             if "--debug" in sys.argv:
                 raise
-            raise click.ClickException(
-                f"this is a bug: {type(error).__name__}: {error}; --debug shows where, please report it"
-            ) from error
+            raise _explain(error) from error
+
+
+def _explain(error: Exception) -> click.ClickException:
+    """Returns what is said about an error that nobody foresaw."""
+    if is_undecodable(error):
+        reason = f"a chunk of the results cannot be decoded: {error}; grokprobe verify RESULTS says which"
+        return Failed(DamagedStoreError(reason))
+    return click.ClickException(
+        f"this is a bug: {type(error).__name__}: {error}; --debug shows where, please report it"
+    )
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:

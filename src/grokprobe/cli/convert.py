@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
+from grokprobe.checkpoints import Reading
 from grokprobe.checkpoints.conversion import ConversionReport, convert
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
 from grokprobe.cli.table import print_table
 from grokprobe.errors import CheckpointError, UsageError
+from grokprobe.plugins import load_plugins
 
 
 @click.command("convert")
@@ -24,7 +26,8 @@ def command(session: Session, /, checkpoints: Path, out: Path, layout: str | Non
     that hold a whole run. Nothing in them is executed, and nothing in the files written could be. Parameters keep
     their names, types and bits; what is left out is said.
     """
-    report = convert(checkpoints, out, layout=layout, state_dict_key=state_dict, progress=session.progress())
+    reading = Reading(state_dict_key=state_dict, readers=load_plugins(session.plugins).readers)
+    report = convert(checkpoints, out, layout=layout, reading=reading, progress=session.progress())
     failures = [
         *report.failures,
         *(f"{file.path}: {file.reason}" for file in (*report.discovery.refused, *report.discovery.unreadable)),

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import click
 
-from grokprobe.checkpoints import Discovery, Run, discover, read_checkpoint
+from grokprobe.checkpoints import Discovery, Reading, Run, discover
 from grokprobe.checkpoints.audit import audit_run
 from grokprobe.checkpoints.torch_reading import read_blob
 from grokprobe.cli.console import FAILED, Session, echo_json, session_options
+from grokprobe.cli.opening import opening_code
 from grokprobe.cli.table import print_table
 from grokprobe.errors import SeveralCheckpointsError, UsageError
 from grokprobe.overview import ExperimentOverview, describe_results
 from grokprobe.placing import flatten
+from grokprobe.plugins import load_plugins
+from grokprobe.store import find_url
 
 
 @click.command("info")
@@ -23,18 +26,22 @@ from grokprobe.placing import flatten
 @click.option("--no-audit", is_flag=True, help="Read headers only: do not look for what is wrong with the values.")
 @session_options
 def command(session: Session, /, path: Path, layout: str | None, *, no_audit: bool) -> int:
-    """Says what is at PATH: a directory tree of checkpoints, one file, or a results store.
+    """Says what is at PATH: a directory tree of checkpoints, one file, or a results store (also s3://BUCKET/PREFIX).
 
     A tree is also audited: values that are not finite, equal checkpoints under different epochs, gaps, shapes that
     change along a run, epochs that seem to be off by one. Nothing in a file is executed.
     """
+    if find_url(path) is not None:
+        return _results(session, path)
     if not path.exists():
         raise UsageError(f"expected a directory, a checkpoint or a results store, found nothing at {path}")
     if (path / "zarr.json").exists():
         return _results(session, path)
+    reading = Reading(readers=load_plugins(session.plugins).readers)
     if path.is_file():
-        return _file(session, path)
-    return _tree(session, discover(path, layout=layout, progress=session.progress()), is_audited=not no_audit)
+        return _file(session, path, reading)
+    discovery = discover(path, layout=layout, reading=reading, progress=session.progress())
+    return _tree(session, discovery, [] if no_audit else _audit(session, discovery, reading))
 
 
 def _results(session: Session, path: Path) -> int:
@@ -57,7 +64,7 @@ def _results(session: Session, path: Path) -> int:
             header = ("seed", "init_scale", *overview.columns)
             print_table(header, [(str(s), f"{g:g}", *map(_number, v)) for (s, g), v in overview.rows.items()])
         click.echo("")
-    click.echo(f'Open it in Python: import xarray; tree = xarray.open_datatree("{path}", engine="zarr")')
+    click.echo(f"Open it in Python: {opening_code(path)}")
     return 0
 
 
@@ -69,12 +76,12 @@ def _print_groups(overview: ExperimentOverview) -> None:
         click.echo(f"  {name}: {seeds} seeds x {scales} init_scales x {epochs} epochs: {counts}")
 
 
-def _file(session: Session, path: Path) -> int:
+def _file(session: Session, path: Path, reading: Reading) -> int:
     try:
-        content = read_checkpoint(path)
+        content = reading.read(path)
     except SeveralCheckpointsError:
         return _whole_run(session, path)
-    shapes = {name: list(tensor.shape) for name, tensor in content.parameters.items()}
+    shapes = {name: list(shape) for name, shape in content.shapes.items()}
     if session.as_json:
         record = {"format": content.format, "wrapper": content.wrapper, "epoch": content.epoch, "step": content.step}
         echo_json({**record, "parameters": shapes, "unread": content.unread})
@@ -83,7 +90,7 @@ def _file(session: Session, path: Path) -> int:
     click.echo(f"{path}: {content.format}, {len(shapes)} parameters{where}, epoch {_known(content.epoch)}")
     print_table(
         ("parameter", "shape", "type"),
-        [(name, str(shapes[name]), str(tensor.dtype)) for name, tensor in content.parameters.items()],
+        [(name, str(shapes[name]), str(dtype)) for name, dtype in content.types.items()],
     )
     for name in content.other_tensors:
         click.echo(f"not measured, because it holds no real numbers of floating point: {name}")
@@ -96,7 +103,7 @@ def _whole_run(session: Session, path: Path) -> int:
     """Says what a file holds that holds a whole run, its own log included."""
     discovery, blob = discover(path), read_blob(path)
     if blob is None or not discovery.runs:
-        return _tree(session, discovery, is_audited=False)
+        return _tree(session, discovery, [])
     (run,) = discovery.runs
     if session.as_json:
         echo_json({**asdict(discovery), "logged": blob.logged})
@@ -112,9 +119,8 @@ def _whole_run(session: Session, path: Path) -> int:
     return 3 if any(ref.problem for ref in run.checkpoints) else 0
 
 
-def _tree(session: Session, discovery: Discovery, *, is_audited: bool) -> int:
+def _tree(session: Session, discovery: Discovery, findings: list[str]) -> int:
     failed = (*discovery.refused, *discovery.unreadable)
-    findings = _audit(session, discovery) if is_audited else []
     if session.as_json:
         echo_json({**asdict(discovery), "audit": findings})
     else:
@@ -137,11 +143,15 @@ def _tree(session: Session, discovery: Discovery, *, is_audited: bool) -> int:
     return 3 if failed or problems else 0
 
 
-def _audit(session: Session, discovery: Discovery) -> list[str]:
+def _audit(session: Session, discovery: Discovery, reading: Reading) -> list[str]:
     progress = session.progress()
     progress.start("auditing checkpoints", sum(len(run.checkpoints) for run in discovery.runs))
     try:
-        return [f"{run.path}: {line}" for run in discovery.runs for line in audit_run(run, progress=progress)]
+        return [
+            f"{run.path}: {line}"
+            for run in discovery.runs
+            for line in audit_run(run, reading=reading, progress=progress)
+        ]
     finally:
         progress.finish()
 

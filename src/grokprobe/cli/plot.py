@@ -24,10 +24,10 @@ def command(
     """Draws figures of RESULTS, a results store, into OUT/EXPERIMENT.
 
     A FIGURE is a family such as training or pruning, one figure of it such as pruning.magnitude, a variable such as
-    probes/weights/norm, or a group such as probes/weights. Without any, every figure is drawn for which RESULTS hold
-    what it needs.
+    probes/weights/norm, a group such as probes/weights, or a figure that a plugin brings. Without any, every figure is
+    drawn for which RESULTS hold what it needs.
     """
-    request = PlotRequest(results=results, figures=figures, out=out, image_format=image_format)
+    request = PlotRequest(results=results, figures=figures, out=out, image_format=image_format, plugins=session.plugins)
     if is_list:
         rows = list_all(request)
         if session.as_json:

@@ -13,13 +13,13 @@ from grokprobe.plugins import KINDS, Plugins, load_plugins
 @click.command("plugins")
 @session_options
 def command(session: Session, /) -> int:
-    """Lists every task and measure with the distribution it comes from, and every plugin that could not be used."""
+    """Lists tasks, measures, figures and readers with their distributions, and every plugin that could not be used."""
     plugins = load_plugins(session.plugins)
     if session.as_json:
         echo_json(_as_json(plugins))
         return 0
     rows = [
-        (KINDS[entry.kind][2], entry.name, entry.item.version, _origin(entry.plugin), entry.plugin.name)
+        (KINDS[entry.kind][2], entry.name, entry.version, _origin(entry.plugin), entry.plugin.name)
         for entry in plugins.provided
     ]
     print_table(("kind", "name", "version", "from", "plugin"), rows)
@@ -40,7 +40,7 @@ def _as_json(plugins: Plugins) -> dict[str, Any]:
             {
                 "kind": KINDS[entry.kind][2],
                 "name": entry.name,
-                "version": entry.item.version,
+                "version": entry.version,
                 "plugin": entry.plugin.name,
                 "distribution": entry.plugin.distribution,
             }

@@ -18,7 +18,7 @@ def command(session: Session, /, results: Path, out: Path) -> int:
     It says in plain words what each run did, with the numbers and definitions behind it; it has the figures, a slider
     through the epochs, what failed, and where everything comes from.
     """
-    path = write_report(results, out, session.progress())
+    path = write_report(results, out, session.progress(), plugins=session.plugins)
     if session.as_json:
         echo_json({"report": str(path), "bytes": path.stat().st_size})
     else:

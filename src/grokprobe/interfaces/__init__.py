@@ -1,10 +1,12 @@
-"""The four things a plugin may provide, and the values they exchange with the core.
+"""What a plugin may provide, and the values it exchanges with the core.
 
 The Protocols are total: every member is required, and its docstring is its law. :mod:`grokprobe.testing` checks an
 implementation against them.
 """
 
+from grokprobe.checkpoints.plugin_readers import CheckpointReader
 from grokprobe.interfaces.context import Context, Parameters, RunCoordinates, Subject
+from grokprobe.interfaces.figures import ResultsFigure
 from grokprobe.interfaces.measures import Compressor, GeometryMetric, Measure, Probe
 from grokprobe.interfaces.stacked import Stacked, StackedForm
 from grokprobe.interfaces.task import Likelihood, PeriodicAxis, Task
@@ -14,6 +16,7 @@ from grokprobe.variables import Measurement, VariableSpec
 
 __all__ = [
     "Applicability",
+    "CheckpointReader",
     "Compressor",
     "Context",
     "Evaluation",
@@ -25,6 +28,7 @@ __all__ = [
     "PeriodicAxis",
     "Probe",
     "Requirement",
+    "ResultsFigure",
     "RunCoordinates",
     "Samples",
     "Split",

@@ -13,7 +13,7 @@ from grokprobe.plots.profiles import plot_profile, plot_spectrum
 from grokprobe.plots.results import ExperimentResults, read_experiment, read_experiments
 from grokprobe.plots.runs import plot_run_values
 from grokprobe.plots.scales import plot_over_scales
-from grokprobe.plots.style import STYLE, render_figure, using_style, write_figure
+from grokprobe.plots.style import STYLE, create_axes, create_panels, render_figure, using_style, write_figure
 from grokprobe.plots.training import plot_training
 from grokprobe.plots.variable import draw_variable
 
@@ -24,6 +24,8 @@ __all__ = [
     "ExperimentResults",
     "FigureFamily",
     "PlannedFigure",
+    "create_axes",
+    "create_panels",
     "draw_variable",
     "list_figures",
     "plot_cosines",

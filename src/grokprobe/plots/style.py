@@ -30,6 +30,13 @@ _METADATA: Final[dict[ImageFormat, dict[str, str | None]]] = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, also where matplotlib.pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        return render_figure(self, "png")
+
+
 @contextmanager
 def using_style() -> Iterator[None]:
     """Draws in the packaged style, whatever the user's own settings are."""
@@ -41,7 +48,7 @@ def using_style() -> Iterator[None]:
 def create_axes() -> Axes:
     """Returns the axes of a new figure with one panel; no window is opened and no global state is touched."""
     with using_style():
-        return Figure().add_subplot()
+        return ShownFigure().add_subplot()
 
 
 def create_panels(num_rows: int, num_columns: int) -> tuple[Figure, list[Axes]]:
@@ -53,7 +60,7 @@ def create_panels(num_rows: int, num_columns: int) -> tuple[Figure, list[Axes]]:
     """
     panel = SINGLE_PANEL if num_rows * num_columns == 1 else PANEL
     with using_style():
-        figure = Figure(figsize=(panel[0] * num_columns + 0.9, panel[1] * num_rows))
+        figure = ShownFigure(figsize=(panel[0] * num_columns + 0.9, panel[1] * num_rows))
         axes = figure.subplots(num_rows, num_columns, squeeze=False)
     return figure, list(axes.ravel())
 

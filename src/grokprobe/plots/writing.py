@@ -1,7 +1,7 @@
 """Figures to files: what ``grokprobe plot`` does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from grokprobe.errors import StoreWriteError, UsageError
 from grokprobe.plots.catalogue import Catalogue, list_figures
 from grokprobe.plots.results import read_experiments
 from grokprobe.plots.style import ImageFormat, write_figure
+from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 
 
@@ -24,6 +25,8 @@ class PlotRequest:
     out: Path = Path("figures")
     #: ``svg`` or ``png``.
     image_format: ImageFormat = "svg"
+    #: Whose own figures there are.
+    plugins: PluginSelection = field(default_factory=PluginSelection.from_environment)
 
 
 class ListedFigure(NamedTuple):
@@ -82,7 +85,7 @@ def carry_out(request: PlotRequest, progress: Progress | None = None) -> PlotRep
         for name, catalogue in catalogues.items():
             for figure in catalogue.figures.values():
                 progress.advance(note=figure.name)
-                path = request.out / name / f"{figure.name.replace('/', '.')}.{request.image_format}"
+                path = request.out / name / f"{_file_name(figure.name)}.{request.image_format}"
                 try:
                     write_figure(figure.draw(), path)
                     written.append(path)
@@ -96,11 +99,16 @@ def carry_out(request: PlotRequest, progress: Progress | None = None) -> PlotRep
     return PlotReport(written=tuple(written), not_applicable=reasons, failed=failed)
 
 
+def _file_name(figure: str) -> str:
+    return figure.replace("/", ".").replace(":", ".")
+
+
 def _read(request: PlotRequest) -> dict[str, Catalogue]:
     experiments = read_experiments(request.results)
     if not experiments:
         raise UsageError(f"{request.results} holds no experiment yet; grokprobe analyze adds one")
-    catalogues = {results.name: list_figures(results) for results in experiments}
+    plugins = load_plugins(request.plugins)
+    catalogues = {results.name: list_figures(results, plugins) for results in experiments}
     if not request.figures:
         return {name: catalogue.without_copies() for name, catalogue in catalogues.items()}
     chosen, faults = {}, []

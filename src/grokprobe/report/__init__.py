@@ -4,5 +4,6 @@ The page needs no network and no installed plugin: everything is read from the s
 """
 
 from grokprobe.report.page import build_report, write_report
+from grokprobe.report.verdicts import Verdict, judge_runs
 
-__all__ = ["build_report", "write_report"]
+__all__ = ["Verdict", "build_report", "judge_runs", "write_report"]

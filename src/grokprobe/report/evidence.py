@@ -35,11 +35,11 @@ class Evidence:
 def read_curve(
     group: xr.Dataset, variable: str, run: Run, select: Mapping[str, Any] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns epochs and values of one run, those at which a value is defined."""
+    """Returns epochs and values of one run, those at which a value is defined; it may be infinite."""
     if variable not in group.variables or not _has_run(group, run):
         return np.empty(0, dtype=np.int64), np.empty(0)
     values = _read_run(group, variable, run, select or {})
-    known = np.isfinite(values)
+    known = ~np.isnan(values)
     return group.variables[names.EPOCH].values[known], values[known]
 
 
@@ -98,16 +98,22 @@ def find_evidence(
 
 def iterate_headlines(results: ExperimentResults, run: Run) -> Iterator[Evidence]:
     """Yields every headline number of a run, one for each layer where it has layers; undefined ones too."""
+    for path, name, select in list_headlines(results):
+        yield find_evidence(results, f"{path}/{name}", run, select)
+
+
+def list_headlines(results: ExperimentResults) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yields group, variable and layer of every headline number; reads nothing."""
     for path, group in results.groups.items():
         for name, variable in group.data_vars.items():
             own = [dim for dim in variable.dims if dim not in names.LEADING_DIMS]
             if "headline" not in variable.attrs or not set(names.SUMMARY_DIMS) <= set(variable.dims):
                 continue
             if not own:
-                yield find_evidence(results, f"{path}/{name}", run)
+                yield path, str(name), {}
             elif own == [names.LAYER]:
                 for layer in variable[names.LAYER].to_numpy().tolist():
-                    yield find_evidence(results, f"{path}/{name}", run, {names.LAYER: layer})
+                    yield path, str(name), {names.LAYER: layer}
 
 
 def _has_run(group: xr.Dataset, run: Run) -> bool:

@@ -12,7 +12,7 @@ from grokprobe.plots.labels import scale_label
 from grokprobe.plots.results import ExperimentResults
 from grokprobe.report.wording import say_count, say_ranges
 from grokprobe.status import Status
-from grokprobe.store import PRIVATE_DIRECTORY, read_ledger
+from grokprobe.store import read_entries
 
 #: What is no result and no absence.
 _FAULTS = (Status.FAILED, Status.REFUSED)
@@ -37,7 +37,7 @@ def collect_failures(results: Path, experiment: ExperimentResults) -> tuple[Fail
 
     The reasons are in the ledger of the store; a copy without one still says how many there are and where.
     """
-    recorded = read_ledger(results / PRIVATE_DIRECTORY / "ledger")
+    recorded = read_entries(results)
     reasons = {coordinate: entry.error for coordinate, entry in recorded.items() if entry.status in _FAULTS}
     found: dict[tuple[str, str], dict[tuple[int, float], list[int]]] = defaultdict(lambda: defaultdict(list))
     for path, group in experiment.groups.items():

@@ -23,14 +23,15 @@ class Blob:
         """Appends an array and returns where it is and how to read it.
 
         Integers are ``low + code · (high − low) / (largest code − 1)``, so a value is off by at most half a step: by
-        1/131 068 of the range for ``uint16`` and by 1/508 for ``uint8``. The largest code itself is NaN. Infinities,
-        which no picture has a place for, are NaN too.
+        1/131 068 of the range for ``uint16`` and by 1/508 for ``uint8``. The largest code itself is NaN, and so are
+        infinities, which no picture has a place for. ``float32`` keeps them, and has them for what is too large for it.
         """
         finite = np.where(np.isfinite(values), values, np.nan)
         known = finite[~np.isnan(finite)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
         if encoding == "float32":
-            codes = finite.astype("<f4")
+            with np.errstate(over="ignore"):
+                codes = values.astype("<f4")
         else:
             undefined = _UNDEFINED[encoding]
             unit = (high - low) / (undefined - 1) or 1.0

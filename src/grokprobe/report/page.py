@@ -13,6 +13,7 @@ from grokprobe.errors import UsageError, reporting_write_errors
 from grokprobe.overview import describe_results
 from grokprobe.plots.labels import scale_label
 from grokprobe.plots.results import ExperimentResults, read_experiments
+from grokprobe.plugins import PluginSelection, load_plugins
 from grokprobe.progress import Progress, SilentProgress
 from grokprobe.report.evidence import Evidence
 from grokprobe.report.failures import FailureNote, collect_failures, collect_warnings
@@ -56,8 +57,15 @@ class ExperimentSection:
     commands: tuple[str, ...]
 
 
-def build_report(results: str | Path, progress: Progress | None = None) -> str:
-    """Returns the page about a results store: equal stores give equal pages.
+def build_report(
+    results: str | Path, progress: Progress | None = None, *, plugins: PluginSelection | None = None
+) -> str:
+    """Returns the page about a results store: with equal plugins, equal stores give equal pages.
+
+    Args:
+        results: the store.
+        progress: listener.
+        plugins: whose own figures are shown; by default the installed ones and those of ``GROKPROBE_PLUGINS``.
 
     Raises:
         UsageError: there is no results store at ``results``, or it is empty.
@@ -67,6 +75,7 @@ def build_report(results: str | Path, progress: Progress | None = None) -> str:
     experiments = read_experiments(store)
     if not experiments:
         raise UsageError(f"{store} holds no experiment yet; grokprobe analyze adds one")
+    loaded = load_plugins(plugins or PluginSelection.from_environment())
     overviews = {overview.name: overview for overview in describe_results(store)}
     progress.start("report", len(experiments) + 1)
     try:
@@ -75,7 +84,8 @@ def build_report(results: str | Path, progress: Progress | None = None) -> str:
             progress.advance(note=experiment.name)
             experiment.load_small()
             groups = describe_groups(experiment, overviews[experiment.name])
-            sections.append(_build_section(store, experiment, groups, MAX_TOTAL_BYTES // len(experiments)))
+            gallery = draw_gallery(experiment, loaded, MAX_TOTAL_BYTES // len(experiments))
+            sections.append(_build_section(store, experiment, groups, gallery))
         progress.advance(note="numbers of every epoch")
         slider = build_slider(experiments)
     finally:
@@ -97,8 +107,14 @@ def build_report(results: str | Path, progress: Progress | None = None) -> str:
     )
 
 
-def write_report(results: str | Path, out: str | Path = "report.html", progress: Progress | None = None) -> Path:
-    """Writes the page about a results store and returns where it is.
+def write_report(
+    results: str | Path,
+    out: str | Path = "report.html",
+    progress: Progress | None = None,
+    *,
+    plugins: PluginSelection | None = None,
+) -> Path:
+    """Writes the page about a results store, as :func:`build_report` returns it, and returns where it is.
 
     Raises:
         UsageError: there is no results store at ``results``, or it is empty.
@@ -108,14 +124,14 @@ def write_report(results: str | Path, out: str | Path = "report.html", progress:
     path = Path(out)
     with reporting_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    page = build_report(results, progress)
+    page = build_report(results, progress, plugins=plugins)
     with reporting_write_errors(path):
         write_atomically(path, page.encode("utf-8"))
     return path
 
 
 def _build_section(
-    store: Path, experiment: ExperimentResults, groups: tuple[GroupProvenance, ...], budget: int
+    store: Path, experiment: ExperimentResults, groups: tuple[GroupProvenance, ...], gallery: Gallery
 ) -> ExperimentSection:
     verdicts = judge_runs(experiment)
     hidden = {"parameters", "constant", "experiment"}
@@ -124,7 +140,7 @@ def _build_section(
         summary=summarise_verdicts(verdicts),
         verdicts=verdicts,
         definitions={} if len(verdicts) <= MAX_DEFINED else {e.place: e for v in verdicts for e in v.evidence},
-        gallery=draw_gallery(experiment, budget),
+        gallery=gallery,
         groups=groups,
         parameters=flatten_parameters(experiment.attributes),
         attributes={key: str(value) for key, value in experiment.attributes.items() if key not in hidden},

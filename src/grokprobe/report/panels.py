@@ -53,8 +53,13 @@ class EpochPanel:
     encoding: Encoding
 
 
-def plan_panels(results: ExperimentResults) -> Iterator[EpochPanel]:
-    """Yields the panels of an experiment: compression, spectra of layers, neurons."""
+def plan_panels(results: ExperimentResults, *, max_neurons: int = MAX_NEURONS) -> Iterator[EpochPanel]:
+    """Yields the panels of an experiment: compression, spectra of layers, neurons.
+
+    Args:
+        results: of the experiment.
+        max_neurons: dots of one layer in a scatter, evenly picked.
+    """
     for path, group in results.groups.items():
         if names.EPOCH not in group.dims or path == names.HISTORY:
             continue
@@ -67,7 +72,7 @@ def plan_panels(results: ExperimentResults) -> Iterator[EpochPanel]:
                     yield _profile(path, group, str(name), names.RANK, layer)
             elif own == (names.NEURON, names.FREQUENCY):
                 yield from _spectra(path, group, str(name))
-        yield from _scatters(path, group)
+        yield from _scatters(path, group, max_neurons)
 
 
 def _profile(path: str, group: xr.Dataset, name: str, dim: str, layer: str | None = None) -> EpochPanel:
@@ -123,7 +128,7 @@ def _spectra(path: str, group: xr.Dataset, name: str) -> Iterator[EpochPanel]:
         )
 
 
-def _scatters(path: str, group: xr.Dataset) -> Iterator[EpochPanel]:
+def _scatters(path: str, group: xr.Dataset, max_neurons: int) -> Iterator[EpochPanel]:
     """Yields a scatter of neurons for each layer: of two numbers, or of one over the neurons."""
     if names.NEURON_LAYER not in group.coords:
         return
@@ -133,7 +138,7 @@ def _scatters(path: str, group: xr.Dataset) -> Iterator[EpochPanel]:
     layers = group[names.NEURON_LAYER].to_numpy()
     for layer in dict.fromkeys(layers.tolist()):
         of_layer = np.flatnonzero(layers == layer)
-        chosen = thin_evenly(of_layer, MAX_NEURONS)
+        chosen = thin_evenly(of_layer, max_neurons)
 
         def read(run: xr.Dataset, chosen: np.ndarray = chosen) -> np.ndarray:
             columns = [select_labels(run[name], select).to_numpy()[:, chosen] for name, select, _ in axes]
@@ -146,9 +151,7 @@ def _scatters(path: str, group: xr.Dataset) -> Iterator[EpochPanel]:
             x_label=axes[0][2],
             y_label=axes[1][2],
             is_log=False,
-            definition=" ".join(
-                [f"{shown}; positions to 1/500 of each axis.", *(_definition(group, name) for name, _, _ in axes)]
-            ),
+            definition=" ".join([f"{shown}.", *(_definition(group, name) for name, _, _ in axes)]),
             x=(),
             group=path,
             variables=tuple(dict.fromkeys(name for name, _, _ in axes)),
@@ -159,13 +162,12 @@ def _scatters(path: str, group: xr.Dataset) -> Iterator[EpochPanel]:
 
 def _axes_of_scatter(group: xr.Dataset) -> list[tuple[str, dict[str, Any], str]] | None:
     """Returns variable, selection and label of both axes; None where the group has no pair of numbers of neurons."""
-    if {"dominant_frequency", "ipr"} <= set(group.data_vars):
-        return [(name, {}, axis_label(group[name])) for name in ("dominant_frequency", "ipr")]
     for name, variable in group.data_vars.items():
         if variable.dims[3:] == (names.NEURON, names.FEATURE) and variable.sizes[names.FEATURE] > 1:
             features = variable[names.FEATURE].to_numpy().tolist()[:2]
             return [(str(name), {names.FEATURE: f}, f"{axis_label(variable)}, {f}") for f in features]
-    pair = [str(name) for name, variable in group.data_vars.items() if variable.dims[3:] == (names.NEURON,)][:2]
+    known = [str(name) for name, variable in group.data_vars.items() if variable.dims[3:] == (names.NEURON,)]
+    pair = ["dominant_frequency", "ipr"] if {"dominant_frequency", "ipr"} <= set(known) else known[:2]
     return [(name, {}, axis_label(group[name])) for name in pair] if len(pair) == 2 else None
 
 
@@ -212,13 +214,14 @@ def pack_panel(
     if not np.isfinite(found).any():
         return None
     columns = [found[:, :, axis] for axis in range(2)] if panel.kind == "scatter" else [found]
+    rounding = "Positions to 1/500 of each axis. " if panel.encoding == "uint8" else ""
     return {
         "kind": panel.kind,
         "title": panel.title,
         "xLabel": panel.x_label,
         "yLabel": panel.y_label,
         "log": panel.is_log,
-        "definition": panel.definition,
+        "definition": rounding + panel.definition,
         "x": panel.x,
         "epochs": kept.tolist(),
         "width": int(found.shape[-1]),

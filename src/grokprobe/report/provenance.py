@@ -79,20 +79,21 @@ def build_commands(results: ExperimentResults, store: Path) -> tuple[str, ...]:
 
 def flatten_parameters(attributes: Mapping[str, Any]) -> dict[str, str]:
     """Returns the parameters of an experiment as ``table.key`` → value."""
-    return dict(_flatten("", attributes.get("parameters", {})))
+    return dict(flatten_values("", attributes.get("parameters", {})))
 
 
 def _settings(table: str, options: Mapping[str, Any]) -> Iterator[str]:
     """Yields every option as a setting; none, the default of some, cannot be given."""
-    for key, value in _flatten(table, options):
+    for key, value in flatten_values(table, options):
         if value != "null":
             yield f"{key}={value}"
 
 
-def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def flatten_values(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yields every value of nested tables under its dotted name, as JSON."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), item)
+            yield from flatten_values(f"{prefix}.{key}" if prefix else str(key), item)
     else:
         yield prefix, json.dumps(value)
 

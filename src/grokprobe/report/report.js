@@ -21,6 +21,7 @@
     return node;
   };
   const say = (value) => {
+    if (value === Infinity || value === -Infinity) return value > 0 ? "infinite" : "minus infinity";
     if (!Number.isFinite(value)) return "undefined";
     return Number.isInteger(value) && Math.abs(value) < 1e9 ? String(value) : String(Number(value.toPrecision(4)));
   };

@@ -58,7 +58,14 @@ def build_slider(experiments: tuple[ExperimentResults, ...]) -> SliderData:
 def _pack_experiment(results: ExperimentResults, blob: Blob, left_out: list[str], budget: int) -> dict[str, Any]:
     runs = _choose_runs(list_runs(results))
     planned = list(plan_panels(results))
-    panels = [packed for panel in planned[:MAX_PANELS] if (packed := pack_panel(panel, results, runs, blob, budget))]
+    panels = []
+    for panel in planned[:MAX_PANELS]:
+        try:
+            packed = pack_panel(panel, results, runs, blob, budget)
+        except Exception as error:  # noqa: BLE001 - whatever a stored variable does to a panel
+            left_out.append(f"{results.name}: {panel.title}, which cannot be shown ({type(error).__name__}: {error})")
+        else:
+            panels += [packed] if packed else []
     left_out += [f"{results.name}: {panel.title}" for panel in planned[MAX_PANELS:]]
     left_out += [
         f"{results.name}: {panel['thinned']} epochs of {panel['title']}, evenly" for panel in panels if panel["thinned"]

@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from grokprobe import names
+from grokprobe.markup import render_block
+from grokprobe.plots.labels import scale_label
 from grokprobe.plots.measured import at_epoch
 from grokprobe.plots.results import ExperimentResults
 from grokprobe.report.evidence import Evidence, Run, find_evidence, iterate_headlines, read_curve
@@ -38,6 +40,17 @@ class Verdict:
     sentences: tuple[str, ...]
     #: The numbers behind it and every other headline number.
     evidence: tuple[Evidence, ...]
+
+    def _repr_html_(self) -> str:
+        return render_block(
+            f"init_scale {scale_label(self.init_scale)}, seed {self.seed}: {self.label}",
+            header=("number", "value", "at"),
+            rows=[
+                (e.place, f"{say_number(e.value)} {e.units}".strip(), "" if e.epoch is None else e.epoch)
+                for e in self.evidence
+            ],
+            lines=self.sentences,
+        )
 
 
 def list_runs(results: ExperimentResults) -> list[Run]:

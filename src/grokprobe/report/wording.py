@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 
-def say_number(value: float) -> str:
+def say_number(value: float, digits: int = 3) -> str:
     """Returns a number with three significant digits, a whole one in full, an undefined one in words.
 
     Example:
@@ -16,7 +16,7 @@ def say_number(value: float) -> str:
         return "infinite" if value > 0 else "minus infinity"
     if value == int(value) and abs(value) < 1e9:
         return str(int(value))
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"
 
 
 def say_count(number: int, noun: str) -> str:

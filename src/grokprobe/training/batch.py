@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validat
 from grokprobe.analysis_report import AnalysisReport
 from grokprobe.checkpoints.native import RunManifest
 from grokprobe.interfaces import RunCoordinates
+from grokprobe.markup import render_block, shorten_path
 from grokprobe.training.pace import RESUME_SECONDS
 from grokprobe.training.recipe import Recipe
 from grokprobe.training.tables import OptimizerTable
@@ -178,3 +179,15 @@ class TrainReport:
     def epochs_trained(self) -> int:
         """Epochs trained this time, over all runs."""
         return sum(run.epochs_trained for run in self.runs)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (run.seed, f"{run.init_scale:g}", run.outcome, run.epochs_trained, shorten_path(run.directory))
+            for run in self.runs
+        ]
+        return render_block(
+            f"Runs: {len(self.runs)}",
+            header=("seed", "init_scale", "outcome", "epochs", "directory"),
+            rows=rows,
+            lines=[f"{run.directory}: its loss is not finite after epoch {run.diverged_at}" for run in self.diverged],
+        )

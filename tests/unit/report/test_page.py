@@ -161,25 +161,6 @@ def test_definitions_of_many_runs_stand_once(tmp_path: Path, monkeypatch: pytest
     assert {link[1:] for link in links if link and link.startswith("#made/")} == identifiers
 
 
-@pytest.mark.parametrize(
-    ("sweep", "said"),
-    [
-        (Sweep(seeds=(0,), scales=(1.0,), epochs=(5,), without=LEAN), "known at one epoch alone"),
-        (Sweep(seeds=(0,), scales=(1.0,), is_undefined=True, without=LEAN), "undefined at every checkpoint: height"),
-        (Sweep(seeds=(0,), scales=(1.0,), without=(*LEAN, "history")), "the accuracy along the runs is not known"),
-        (
-            Sweep(seeds=(0,), without=(*LEAN, "history"), status=lambda *_: Status.FAILED),
-            "probes/strange: nothing was measured",
-        ),
-    ],
-    ids=["one epoch", "undefined", "no history", "all failed"],
-)
-def test_a_poor_store_still_gives_a_page(tmp_path: Path, sweep: Sweep, said: str) -> None:
-    page = Page(build_report(write_results(tmp_path / "r.zarr", sweep)))
-    assert said in page.text
-    assert page.all("section")
-
-
 def test_a_copy_without_its_ledger_still_says_what_failed(tmp_path: Path) -> None:
     store = write_results(tmp_path / "r.zarr", Sweep(seeds=(0, 1), status=fails, without=(*LEAN, "history")))
     shutil.rmtree(store / ".grokprobe")
